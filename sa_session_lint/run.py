@@ -1,15 +1,44 @@
-"""The pipeline: files in, one `Report` out."""
+"""The pipeline: paths in, one `Report` out.
+
+Given paths choose what is reported; the project root bounds what may be consulted. So a file gets the same answer alone and with
+the tree. Whatever fails costs the work on one file, is named, and hides nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sa_session_lint import catalogue, checks, config, suppress
+from sa_session_lint.finding import Failure, Finding, Severity
+from sa_session_lint.model.settings import ConfiguredMaker, Settings
+from sa_session_lint.project.files import by_root, list_python, root_of
+from sa_session_lint.project.index import Index
+
 if TYPE_CHECKING:
     from sa_session_lint.catalogue import Entry
-    from sa_session_lint.finding import Failure, Finding, Severity
+    from sa_session_lint.checks.check import Check
+    from sa_session_lint.source import Source
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for. With `stdin`, its text stands in for `stdin_filename`, which is what is reported."""
+
+    paths: tuple[Path, ...] = ()
+    stdin: bytes | None = None
+    stdin_filename: Path | None = None
+    project_root: Path | None = None
+    config_file: Path | None = None
+    isolated: bool = False
+    overrides: config.Overrides = config.Overrides()
+    force_exclude: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +67,168 @@ class Report:
     coarse: int = 0
     seconds: float = 0.0
     texts: Mapping[str, str] = field(default_factory=dict)
+    fail_on: Severity = "warning"
+
+
+def check(request: Request, progress: Progress | None = None) -> Report:
+    """Check what `request` names. Raises config.ConfigError and catalogue.UnknownRule for settings that cannot be used."""
+    started = time.perf_counter()
+    entries = catalogue.load()
+    projects = list(_projects(request))
+    top = request.project_root or (projects[0][0] if len(projects) == 1 else Path(os.path.commonpath([r for r, _ in projects] or ["."])))
+    reports: list[Report] = []
+    total, done = sum(len(files) for _, files in projects), 0
+    for root, files in projects:
+        step = None if progress is None else (lambda here, base=done: progress(base + here, total))
+        reports.append(_check_project(request, entries, root, files, step))
+        done += len(files)
+    return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)
+
+
+def _projects(request: Request) -> Iterator[tuple[Path, list[Path]]]:
+    """Each project root with the files to report, absolute; folders are given as they were named."""
+    paths = request.paths or (() if request.stdin is not None else (Path("."),))
+    if request.stdin_filename is not None:
+        paths = (*paths, request.stdin_filename)
+    if request.project_root is not None:
+        yield Path(os.path.abspath(request.project_root)), [Path(os.path.abspath(path)) for path in paths]
+        return
+    folders = [path for path in paths if path.is_dir()]
+    grouped = by_root([path for path in paths if path not in folders])
+    for folder in folders:
+        grouped.setdefault(root_of(folder), []).append(Path(os.path.abspath(folder)))
+    yield from sorted(grouped.items())
+
+
+def _check_project(
+    request: Request, entries: catalogue.Catalogue, root: Path, paths: list[Path], progress: Callable[[int], None] | None
+) -> Report:
+    settings = config.load(root, request.config_file, request.isolated).overridden(request.overrides)
+    config.check_rules(settings, entries.entries.values())
+    failures: list[Failure] = []
+    known = list_python(root, respect_gitignore=settings.respect_gitignore)
+    wanted = _wanted(root, paths, known, settings, request, failures)
+    index = Index(root, tuple(sorted({*known, *wanted})), _settings(settings), settings.target_versions)
+    if request.stdin is not None and request.stdin_filename is not None:
+        index.put(_relative(request.stdin_filename, root), request.stdin)
+    rules = [entry for entry in entries.entries.values() if settings.selects(entry)]
+    found: list[Reported] = []
+    for number, path in enumerate(wanted):
+        found += _check_file(index, path, rules, entries, settings, failures)
+        if progress is not None:
+            progress(number + 1)
+    checked = frozenset(wanted)
+    failures += [replace(f, reported=f.path in checked) for f in index.failures.values()]
+    texts = {
+        path: source.text
+        for path in {p for r in found for p in (r.finding.path, *(note.path for note in r.finding.trail))}
+        if (source := index.source(path)) is not None
+    }
+    return Report(
+        root, tuple(found), tuple(dict.fromkeys(failures)), len(wanted), len(index.consulted - checked), 0, 0.0, texts,
+        settings.fail_on,
+    )  # fmt: skip
+
+
+def _wanted(
+    root: Path, paths: list[Path], known: tuple[str, ...], settings: config.Config, request: Request, failures: list[Failure]
+) -> tuple[str, ...]:
+    """The files to report, in order of their names."""
+    wanted: set[str] = set()
+    for path in paths:
+        name = _relative(path, root)
+        if path.is_dir() and path != request.stdin_filename:
+            below = "" if name == "." else f"{name}/"
+            wanted.update(file for file in known if file.startswith(below) and not settings.is_excluded(file))
+            continue
+        if request.force_exclude and (settings.is_excluded(name) or (path.suffix in {".py", ".pyi"} and path.exists() and name not in known)):
+            continue
+        wanted.add(name)
+    return tuple(sorted(wanted))
+
+
+def _relative(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(os.path.abspath(path), root)).as_posix()
+
+
+def _settings(settings: config.Config) -> Settings:
+    makers = {m.name: ConfiguredMaker(m.name, m.kind or "sync", m.expire_on_commit) for m in settings.makers}
+    return Settings(makers, frozenset(settings.scope_hooks), frozenset(settings.slow_calls), settings.src)
+
+
+def _check_file(
+    index: Index,
+    path: str,
+    rules: list[Entry],
+    entries: catalogue.Catalogue,
+    settings: config.Config,
+    failures: list[Failure],
+) -> list[Reported]:
+    """The findings of one file that are kept under the settings and its comments."""
+    from sa_session_lint.checks.check import File
+    from sa_session_lint.walk import walk
+
+    source, outline = index.source(path), index.outline(path)
+    if source is None or outline is None:
+        return []
+    aside = "# In[" in source.text
+    applying = [rule for rule in rules if settings.applies(rule, path) and not (aside and config.SCOPE_TAGS & set(rule.tags))]
+    running: list[Check] = []
+    for rule in applying:
+        kind = checks.load(rule.name)
+        if kind is not None:
+            running.append(kind(File(path, source, outline, index)))
+
+    def broke(visitor: Check, error: Exception) -> None:
+        failures.append(Failure(path, None, "check", f"{visitor.rule}: {type(error).__name__}: {error}"))
+
+    walk(source.module, running, on_error=broke)
+    main_blocks = [source.span_of(outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
+    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], main_blocks)]
+    codes = {entry.name: entry.code for entry in entries.entries.values()}
+    outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying])
+    return sorted(
+        (_reported(finding, entries, settings) for finding in (*outcome.kept, *outcome.unused)),
+        key=lambda r: (r.finding.span, r.entry.code),
+    )
+
+
+def _as_script(finding: Finding, entry: Entry, main_blocks: list) -> bool:  # type: ignore[type-arg]
+    """Whether it is about lifetime in code that only a script runs."""
+    if not config.SCOPE_TAGS & set(entry.tags):
+        return False
+    return any(block.line <= finding.span.line <= block.end_line for block in main_blocks)
+
+
+def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:
+    entry = entries.entries[finding.rule]
+    return Reported(finding, entry, settings.severity_of(entry), entry.sentence(dict(finding.values)))
+
+
+def _merged(root: Path, reports: list[Report], broken: tuple[Failure, ...], seconds: float) -> Report:
+    """One report of several projects: paths become relative to `root`."""
+    found: list[Reported] = []
+    failures = list(broken)
+    texts: dict[str, str] = {}
+    for report in reports:
+        prefix = Path(os.path.relpath(report.root, root)).as_posix()
+        move = _mover("" if prefix == "." else f"{prefix}/")
+        found += [replace(r, finding=_moved(r.finding, move)) for r in report.reported]
+        failures += [replace(f, path=move(f.path)) for f in report.failures]
+        texts.update({move(path): text for path, text in report.texts.items()})
+    found.sort(key=lambda r: (r.finding.path, r.finding.span, r.entry.code))
+    order: list[Severity] = ["info", "warning", "error"]
+    fail_on = min((r.fail_on for r in reports), key=order.index, default="warning")
+    return Report(
+        root, tuple(found), tuple(failures), sum(r.files for r in reports), sum(r.consulted for r in reports),
+        sum(r.coarse for r in reports), seconds, texts, fail_on,
+    )  # fmt: skip
+
+
+def _mover(prefix: str) -> Callable[[str], str]:
+    return lambda path: f"{prefix}{path}"
+
+
+def _moved(finding: Finding, move: Callable[[str], str]) -> Finding:
+    trail = tuple(replace(note, path=move(note.path)) for note in finding.trail)
+    return replace(finding, path=move(finding.path), trail=trail)

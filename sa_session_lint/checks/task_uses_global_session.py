@@ -1,0 +1,65 @@
+"""A task that works on a session which the worker process keeps from one task to the next."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from sa_session_lint.checks.check import Check
+from sa_session_lint.project.entry import Entry, entry
+from sa_session_lint.project.expression import Attribute
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.registries import binding_name, is_task_hook
+from sa_session_lint.project.usage import callers, is_zope, registry_of, removals, uses
+from sa_session_lint.project.value import Registry, Session
+
+
+class TaskUsesGlobalSession(Check):
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        scope = self.file.outline.scope_of.get(id(node))
+        if scope is None or is_zope(self.index) or self.index.settings.scope_hooks:
+            return
+        found = uses(self.index, self.file.outline, scope)
+        if not found:
+            return
+        place, worked = found[0]
+        registry = registry_of(self.index, worked)
+        if isinstance(worked, Session) and worked.how == "registry" and registry is None:
+            return
+        if self.ends_in(scope, registry) or (registry is not None and (registry.scope != "thread" or self.has_hook(registry))):
+            return
+        task = self.task_of(self.file.outline, scope, 2, registry)
+        if task is not None:
+            made = worked.place if registry is None else registry.place
+            assert made is not None
+            trail = [self.note(made, "made here, once per worker process or thread"), self.note(task.place, f"{task.framework} runs the task")]
+            name = binding_name(self.index, made) or "session"
+            self.report(self.file.outline.nodes[place.at], trail, name=name, function=scope.name)
+
+    def task_of(self, found: Outline, scope: Scope, depth: int, registry: Registry | None) -> Entry | None:
+        """The task that a function is, or that calls it without ending the session itself."""
+        entered = entry(self.index, found, scope)
+        if entered is not None:
+            return entered if entered.kind == "task" and not self.in_app_context(found, scope) else None
+        if depth:
+            for outline, caller, _ in callers(self.index, found.path, scope):
+                if caller.kind == "function" and not self.ends_in(caller, registry):
+                    task = self.task_of(outline, caller, depth - 1, registry)
+                    if task is not None:
+                        return task
+        return None
+
+    def ends_in(self, scope: Scope, registry: Registry | None) -> bool:
+        """Whether the function closes or removes a session on its normal way."""
+        for call in scope.calls:
+            if isinstance(call.function, Attribute) and call.function.name in {"close", "remove"} and not call.arguments:
+                return True
+        return False
+
+    def has_hook(self, registry: Registry) -> bool:
+        return any(is_task_hook(self.index, use) for use in removals(self.index, registry))
+
+    def in_app_context(self, found: Outline, scope: Scope) -> bool:
+        """Whether tasks may run under Flask's application context, whose teardown removes the session."""
+        return any(b"celery" in (self.index.data(path) or b"").lower() for path in self.index.files_with("app_context"))
+
+

@@ -1,0 +1,110 @@
+"""SQLAlchemy and its frameworks as tables: which dotted name makes what, which method does what.
+
+A name counts only when it was traced to one of these dotted names: a thing that is merely called `session` is unknown.
+Sources: https://docs.sqlalchemy.org/en/20/orm/session_api.html, https://docs.sqlalchemy.org/en/20/orm/extensions/asyncio.html,
+https://docs.sqlalchemy.org/en/20/orm/contextual.html, https://fastapi.tiangolo.com/reference/dependencies/.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal["sync", "async"]
+Role = Literal["session class", "maker", "registry", "engine", "flask-sqlalchemy", "nullpool"]
+
+_ORM = ("sqlalchemy.orm", "sqlalchemy.orm.session", "sqlalchemy.orm.scoping", "sqlalchemy.orm.decl_api")
+_ASYNC = ("sqlalchemy.ext.asyncio", "sqlalchemy.ext.asyncio.session", "sqlalchemy.ext.asyncio.scoping", "sqlalchemy.ext.asyncio.engine")
+_CORE = ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.engine.create", "sqlalchemy.future", "sqlmodel")
+
+
+def _spell(modules: tuple[str, ...], name: str) -> dict[str, str]:
+    return {f"{module}.{name}": name for module in modules}
+
+
+ROLES: dict[str, tuple[Role, Kind]] = {
+    **dict.fromkeys(_spell((*_ORM, "sqlmodel", "sqlmodel.orm.session", "sqlalchemy.future"), "Session"), ("session class", "sync")),
+    **dict.fromkeys(_spell((*_ASYNC, "sqlmodel.ext.asyncio.session"), "AsyncSession"), ("session class", "async")),
+    "flask_sqlalchemy.session.Session": ("session class", "sync"),
+    "flask_sqlalchemy.SignallingSession": ("session class", "sync"),
+    **dict.fromkeys(_spell(_ORM, "sessionmaker"), ("maker", "sync")),
+    **dict.fromkeys(_spell(_ASYNC, "async_sessionmaker"), ("maker", "async")),
+    **dict.fromkeys(_spell(_ORM, "scoped_session"), ("registry", "sync")),
+    **dict.fromkeys(_spell(_ASYNC, "async_scoped_session"), ("registry", "async")),
+    **dict.fromkeys(_spell(_CORE, "create_engine"), ("engine", "sync")),
+    **dict.fromkeys(_spell(_CORE, "engine_from_config"), ("engine", "sync")),
+    **dict.fromkeys(_spell(_ASYNC, "create_async_engine"), ("engine", "async")),
+    **dict.fromkeys(_spell(_ASYNC, "async_engine_from_config"), ("engine", "async")),
+    "flask_sqlalchemy.SQLAlchemy": ("flask-sqlalchemy", "sync"),
+    "flask_sqlalchemy.extension.SQLAlchemy": ("flask-sqlalchemy", "sync"),
+}
+"""Dotted name of a callable or class -> what calling it gives, and whether that is for asyncio."""
+
+STAR_MODULES = frozenset({*_ORM, *_ASYNC, *_CORE, "sqlmodel.ext.asyncio.session", "flask_sqlalchemy", "flask", "fastapi"})
+"""Modules whose names a star import may bring in."""
+
+CONTEXT_MANAGER = frozenset({"contextlib.contextmanager", "contextlib2.contextmanager"})
+ASYNC_CONTEXT_MANAGER = frozenset({"contextlib.asynccontextmanager", "contextlib2.asynccontextmanager"})
+CACHES = frozenset(
+    {"functools.lru_cache", "functools.cache", "cachetools.cached", "async_lru.alru_cache", "cached_property.cached_property"}
+)
+TRANSPARENT = frozenset({"functools.wraps", "typing.no_type_check", "typing.final", "typing_extensions.final", "typing.override"})
+"""Decorators after which a function still gives what its body returns."""
+
+DEPENDS = frozenset({"fastapi.Depends", "fastapi.params.Depends", "fastapi.param_functions.Depends", "fastapi.Security", "fastapi.params.Security"})
+BACKGROUND_TASKS = frozenset(
+    {"fastapi.BackgroundTasks", "fastapi.background.BackgroundTasks", "starlette.background.BackgroundTasks"}
+)
+BACKGROUND_TASK = frozenset({"starlette.background.BackgroundTask"})
+ASGI_APPS = frozenset(
+    {"fastapi.FastAPI", "fastapi.applications.FastAPI", "fastapi.APIRouter", "fastapi.routing.APIRouter",
+     "starlette.applications.Starlette", "starlette.routing.Router"}
+)  # fmt: skip
+FLASK_APPS = frozenset({"flask.Flask", "flask.app.Flask", "flask.Blueprint", "flask.blueprints.Blueprint"})
+FLASK_APP = frozenset({"flask.Flask", "flask.app.Flask"})
+CELERY_APPS = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
+TASK_DECORATORS = frozenset({"celery.shared_task", "celery.task", "celery.task.task", "celery.decorators.task", "dramatiq.actor"})
+TASK_CLASSES = frozenset({"celery.Task", "celery.task.Task", "celery.app.task.Task"})
+HUEY_APPS = frozenset({"huey.Huey", "huey.RedisHuey", "huey.SqliteHuey", "huey.MemoryHuey"})
+ROUTE_METHODS = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "trace", "websocket", "route", "api_route", "websocket_route"})
+
+CONCURRENT = {
+    "fastapi": "FastAPI", "starlette": "Starlette", "litestar": "Litestar", "flask": "Flask", "quart": "Quart", "sanic": "Sanic",
+    "tornado": "Tornado", "pyramid": "Pyramid", "falcon": "Falcon", "bottle": "Bottle", "cherrypy": "CherryPy", "aiohttp.web": "aiohttp",
+    "connexion": "Connexion", "celery": "Celery", "dramatiq": "Dramatiq", "huey": "Huey", "rq": "RQ", "apscheduler": "APScheduler",
+    "telegram": "python-telegram-bot", "aiogram": "aiogram", "telebot": "pyTelegramBotAPI", "discord": "discord.py", "disnake": "disnake",
+    "nextcord": "nextcord", "vkbottle": "vkbottle", "slack_bolt": "Slack Bolt", "grpc": "gRPC", "strawberry": "Strawberry",
+    "socketserver": "socketserver", "SocketServer": "socketserver", "fedmsg": "fedmsg", "pika": "Pika", "kafka": "Kafka", "nameko": "nameko",
+}  # fmt: skip
+"""Top-level module -> framework whose handlers of one process run beside or after one another for as long as it lives."""
+
+THREADS = frozenset({"threading", "concurrent.futures", "multiprocessing.pool", "_thread"})
+"""Modules that start threads: a weaker sign, since a program may use one for something else."""
+
+SESSION_CALLS = frozenset(
+    {"add", "add_all", "begin_nested", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings", "close", "commit", "connection",
+     "delete", "execute", "exec", "expire", "expire_all", "expunge", "expunge_all", "flush", "get", "get_one", "in_transaction", "is_modified",
+     "merge", "query", "refresh", "rollback", "run_sync", "scalar", "scalars", "stream", "stream_scalars"}
+)  # fmt: skip
+"""Methods of a session that its maker lacks: `SessionLocal.query(...)` is an AttributeError."""
+
+ENDING_CALLS = frozenset({"commit", "rollback", "close", "flush", "remove", "expunge_all", "expire_all", "reset", "aclose", "invalidate"})
+"""Methods called for their effect and without an argument: the bare attribute as a statement is a call forgotten."""
+
+COROUTINES = frozenset(
+    {"aclose", "close", "commit", "connection", "delete", "delete_all", "exec", "execute", "flush", "get", "get_one", "invalidate", "merge",
+     "merge_all", "refresh", "remove", "reset", "rollback", "run_sync", "scalar", "scalars", "stream", "stream_scalars"}
+)  # fmt: skip
+"""Methods of AsyncSession and async_scoped_session that do nothing until awaited (measured on 1.4, 2.0 and 2.1)."""
+
+ZOPE = ("zope.sqlalchemy", "zope.sqlalchemy.datamanager")
+"""Registering a session with zope.sqlalchemy hands its end to the transaction manager."""
+
+LONG_LIVED_BASES = {
+    "discord.ext.commands.Cog": "a Cog lives as long as the bot", "discord.ext.commands.Bot": "the bot lives as long as the process",
+    "discord.Client": "the client lives as long as the process", "discord.ext.commands.AutoShardedBot": "the bot lives as long as the process",
+    "nextcord.ext.commands.Cog": "a Cog lives as long as the bot", "disnake.ext.commands.Cog": "a Cog lives as long as the bot",
+    "fedmsg.consumers.FedmsgConsumer": "a consumer lives as long as the hub", "threading.Thread": "a thread object lives as long as its thread",
+    "celery.Task": "a task object lives as long as the worker", "celery.app.task.Task": "a task object lives as long as the worker",
+    "nameko.extensions.DependencyProvider": "a provider lives as long as the container",
+}  # fmt: skip
+"""Base class of a framework -> why its instances outlive a unit of work."""

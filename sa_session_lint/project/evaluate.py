@@ -1,0 +1,525 @@
+"""What an expression stands for: names through scopes, imports and re-exports; calls through the functions they reach.
+
+Everything here is a question of *what* a thing is, never of *when*: a name is the join of all that is ever bound to it, and a
+contradiction is UNKNOWN. Questions about named things (a name of a scope, a function's result, a member of a class) are queries
+of the index, so that they are answered once and may go round in circles.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.project import annotation as annotations
+from sa_session_lint.project.expression import (
+    Attribute,
+    Await,
+    Call,
+    Choice,
+    Const,
+    Defined,
+    Each,
+    Enter,
+    Expression,
+    Imported,
+    Item,
+    Lambda,
+    Name,
+    Row,
+    Table,
+)
+from sa_session_lint.project.library import call_external, call_method, instantiate
+from sa_session_lint.project.outline import Binding, Scope
+from sa_session_lint.project.value import (
+    NOTHING,
+    UNKNOWN,
+    Class,
+    Coroutine,
+    Engine,
+    External,
+    Function,
+    Generator,
+    Gives,
+    Instance,
+    Literal_,
+    Made,
+    Maker,
+    Manager,
+    Many,
+    Mapping,
+    Method,
+    Module,
+    Options,
+    Place,
+    Registry,
+    Session,
+    SessionClass,
+    Value,
+    join,
+    shared,
+)
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_BUILTINS = frozenset(dir(builtins))
+
+
+def evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> Value:
+    """The value of `expression` as met in `scope` of `path`; UNKNOWN when in doubt. Never raises."""
+    match expression:
+        case Name(name):
+            return lookup(index, name, scope, path)
+        case Attribute(value, name):
+            return attribute(index, evaluate(index, value, scope, path), name)
+        case Call():
+            return _call(index, expression, scope, path)
+        case Await(value):
+            return _awaited(evaluate(index, value, scope, path))
+        case Enter(value):
+            return entered(index, evaluate(index, value, scope, path))
+        case Each(value):
+            return _each(evaluate(index, value, scope, path))
+        case Item(value, key):
+            return _item(evaluate(index, value, scope, path), key)
+        case Choice(options):
+            return join([evaluate(index, option, scope, path) for option in options])
+        case Const(value):
+            return NOTHING if value is None else Literal_(value)
+        case Row(items):
+            return Many(tuple(evaluate(index, item, scope, path) for item in items)) if len(items) <= 8 else UNKNOWN
+        case Table(items):
+            if len(items) > 32:
+                return UNKNOWN
+            return Mapping(tuple((k.value, evaluate(index, i, scope, path)) for k, i in items if isinstance(k, Const) and isinstance(k.value, str)))
+        case Lambda(body):
+            return Gives(evaluate(index, body, scope, path))
+        case Imported():
+            return imported(index, expression, path)
+        case Defined(qualname):
+            return defined(index, path, qualname)
+    return UNKNOWN
+
+
+# -- names --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The value of a name that a scope (the module's where `qualname` is empty) binds."""
+
+    path: str
+    qualname: str
+    name: str
+
+    def answer(self, index: Index) -> Value:
+        found = index.outline(self.path)
+        if found is None:
+            return UNKNOWN
+        scope = found.scopes[self.qualname] if self.qualname else found.module
+        values: list[Value] = []
+        for position, parameter in enumerate(scope.parameters):
+            if parameter.name == self.name:
+                values.append(_parameter(index, scope, position, self.path))
+        values += [_bound(index, binding, scope, self.path) for binding in scope.bindings.get(self.name, ())]
+        value = join(values)
+        if value is NOTHING and scope.kind == "module":
+            value = join([value, *_stored_from_elsewhere(index, self)])
+        return value
+
+
+def lookup(index: Index, name: str, scope: Scope, path: str) -> Value:
+    """What `name` means in `scope`."""
+    for place in scope.enclosing():
+        if name in place.outer and place.kind == "function":
+            continue
+        if name in place.bindings or any(p.name == name for p in place.parameters):
+            value = index.ask(Named(path, place.qualname, name))
+            return value if place is scope else shared(value) if place.kind == "module" else value
+    found = index.outline(path)
+    for star in found.stars if found is not None else ():
+        value = _from_star(index, star, name, path)
+        if value is not UNKNOWN:
+            return shared(value)
+    return External(f"builtins.{name}") if name in _BUILTINS else UNKNOWN
+
+
+def _bound(index: Index, binding: Binding, scope: Scope, path: str) -> Value:
+    if binding.how == "annotation":
+        return annotations.annotated(index, binding.annotation, scope, path) if binding.annotation is not None else UNKNOWN
+    value = evaluate(index, binding.value, binding.within or scope, path)
+    if value is UNKNOWN and binding.annotation is not None:
+        value = annotations.annotated(index, binding.annotation, scope, path)
+    return value
+
+
+def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
+    parameter = scope.parameters[position]
+    owner = scope.owner
+    if position == 0 and owner is not None:
+        decorators = {v for d in scope.decorators if (v := _plain(d)) is not None}
+        if "staticmethod" not in decorators:
+            if "classmethod" in decorators or scope.name in {"__new__", "__init_subclass__", "__class_getitem__"}:
+                return Class(path, owner.qualname)
+            return Instance(path, owner.qualname)
+    around = scope.parent if scope.parent is not None else scope
+    found: Value = UNKNOWN
+    if parameter.annotation is not None:
+        found = annotations.annotated(index, parameter.annotation, around, path)
+    if found is UNKNOWN or isinstance(found, Session):
+        dependency = annotations.dependency(index, parameter.default, around, path)
+        if isinstance(dependency, Session):
+            return dependency
+    return found
+
+
+def _plain(expression: Expression) -> str | None:
+    return expression.name if isinstance(expression, Name) else None
+
+
+def imported(index: Index, what: Imported, path: str) -> Value:
+    """What an import binds."""
+    module = index.modules.find(what.module, what.level, path)
+    if what.name is None:
+        return Module(module) if module is not None else External(what.module)
+    if module is None:
+        if what.level:
+            return UNKNOWN
+        return External(f"{what.module}.{what.name}")
+    return export(index, module, what.name)
+
+
+def export(index: Index, module: str, name: str) -> Value:
+    """What `module.name` is, for a file or folder of the project."""
+    found = index.outline(module)
+    if found is not None and name in found.module.bindings:
+        return shared(index.ask(Named(module, "", name)))
+    folder = module.removesuffix("/") if module.endswith("/") else module.removesuffix("/__init__.py") if module.endswith("/__init__.py") else None
+    if module == "__init__.py":
+        folder = ""
+    if folder is not None:
+        submodule = index.modules.file_of(folder, name)
+        if submodule is not None:
+            return Module(submodule)
+    for star in found.stars if found is not None else ():
+        value = _from_star(index, star, name, module)
+        if value is not UNKNOWN:
+            return shared(value)
+    if found is not None:
+        return join(_stored_from_elsewhere(index, Named(module, "", name)) or [UNKNOWN])
+    return UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Starred:
+    """What a star import brings in under a name."""
+
+    path: str
+    star: Imported
+    name: str
+
+    def answer(self, index: Index) -> Value:
+        module = index.modules.find(self.star.module, self.star.level, self.path)
+        if module is None:
+            if self.star.module in v.STAR_MODULES and f"{self.star.module}.{self.name}" in v.ROLES:
+                return External(f"{self.star.module}.{self.name}")
+            return UNKNOWN
+        found = index.outline(module)
+        exported = found.exported() if found is not None else None
+        if (exported is not None and self.name not in exported) or (exported is None and self.name.startswith("_")):
+            return UNKNOWN
+        return export(index, module, self.name)
+
+
+def _from_star(index: Index, star: Imported, name: str, path: str) -> Value:
+    value = index.ask(Starred(path, star, name))
+    return UNKNOWN if value is NOTHING else value
+
+
+def _stored_from_elsewhere(index: Index, named: Named) -> list[Value]:
+    """Values that other modules assign: `db.Session = sessionmaker(engine)` at start-up."""
+    module = named.path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
+    values: list[Value] = []
+    for found, scope in index.scopes_with(named.name, module):
+        if found.path == named.path:
+            continue
+        for store in scope.stores:
+            if isinstance(store.target, Attribute) and store.target.name == named.name:
+                if evaluate(index, store.target.value, scope, found.path) == Module(named.path):
+                    values.append(shared(evaluate(index, store.value, scope, found.path)))
+    return values
+
+
+def defined(index: Index, path: str, qualname: str) -> Value:
+    """A function or class of the project; a subclass of Session is one of its makers."""
+    found = index.outline(path)
+    if found is None:
+        return UNKNOWN
+    scope = found.scopes[qualname]
+    if scope.kind == "function":
+        return Function(path, qualname)
+    return index.ask(ClassValue(path, qualname))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassValue:
+    """A class, or the SessionClass that it is."""
+
+    path: str
+    qualname: str
+
+    def answer(self, index: Index) -> Value:
+        found = index.outline(self.path)
+        if found is None:
+            return UNKNOWN
+        scope = found.scopes[self.qualname]
+        for base in scope.bases:
+            value = evaluate(index, base, scope.parent or found.module, self.path)
+            kind = value.kind if isinstance(value, SessionClass) else None
+            role = v.ROLES.get(value.dotted) if isinstance(value, External) else None
+            if role is not None and role[0] == "session class":
+                kind = role[1]
+            if kind is not None:
+                options = value.options if isinstance(value, SessionClass) else Options()
+                if "__init__" in scope.bindings or "__new__" in scope.bindings:
+                    options = Options(None)
+                return SessionClass(kind, options, Place(self.path, scope.at))
+        return Class(self.path, self.qualname)
+
+
+# -- attributes -----------------------------------------------------------------------------------------------------------
+
+
+def attribute(index: Index, value: Value, name: str) -> Value:
+    """`value.name`."""
+    match value:
+        case Module(path):
+            return export(index, path, name)
+        case External(dotted):
+            return External(f"{dotted}.{name}")
+        case Instance(path, qualname) | Class(path, qualname):
+            found = index.ask(Member(path, qualname, name))
+            if isinstance(found, Function) and isinstance(value, Instance):
+                found = replace(found, receiver=value)
+                if _is_property(index, found):
+                    return shared(index.ask(Result(found.path, found.qualname)))
+            return found
+        case Made("flask_sqlalchemy.SQLAlchemy", place):
+            if name == "session":
+                return Registry("sync", Options(None), "framework", place)
+            return Engine("sync", place) if name == "engine" else Method(value, name)
+        case Session(kind="async") if name == "sync_session":
+            return replace(value, kind="sync")
+        case Maker() if name == "class_":
+            return SessionClass(value.kind, value.options)
+        case Registry() if name == "session_factory":
+            return Maker(value.kind, value.options, value.place)
+        case Session() | Maker() | Registry() | Engine() | Made() | Generator() | SessionClass():
+            return Method(value, name)
+    return UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An attribute of a class of the project or of its instances, from its body, its methods' `self.x = ...`, or its bases."""
+
+    path: str
+    qualname: str
+    name: str
+
+    def answer(self, index: Index) -> Value:
+        found = index.outline(self.path)
+        if found is None:
+            return UNKNOWN
+        scope = found.scopes[self.qualname]
+        values = [
+            shared(_bound(index, binding, scope, self.path)) for binding in scope.bindings.get(self.name, ()) if binding.how != "annotation"
+        ]
+        for method, store in index.once(("stores", self.path, self.qualname), lambda: _self_stores(found.scopes, scope)):
+            if isinstance(store.target, Attribute) and store.target.name == self.name:
+                values.append(shared(evaluate(index, store.value, method, self.path)))
+        value = join(values) if values else NOTHING
+        if value is NOTHING or value is UNKNOWN:
+            declared = [b.annotation for b in scope.bindings.get(self.name, ()) if b.annotation is not None]
+            for method, store in index.once(("stores", self.path, self.qualname), lambda: _self_stores(found.scopes, scope)):
+                if isinstance(store.target, Attribute) and store.target.name == ":":
+                    inner = store.target.value
+                    if isinstance(inner, Attribute) and inner.name == self.name:
+                        declared.append(store.value)
+            if declared:
+                return join([annotations.annotated(index, a, scope, self.path) for a in declared])
+        if values:
+            return value
+        for base in scope.bases:
+            parent = evaluate(index, base, scope.parent or found.module, self.path)
+            if isinstance(parent, Class) and (parent.path, parent.qualname) != (self.path, self.qualname):
+                inherited = index.ask(Member(parent.path, parent.qualname, self.name))
+                if inherited is not UNKNOWN:
+                    return inherited
+        return UNKNOWN
+
+
+def _self_stores(scopes: dict[str, Scope], owner: Scope) -> list[tuple[Scope, object]]:
+    """Every assignment to an attribute of the first parameter in the methods of a class."""
+    found = []
+    for method in scopes.values():
+        if method.owner is owner and method.parameters:
+            me = method.parameters[0].name
+            for store in method.stores:
+                target = store.target
+                while isinstance(target, Attribute) and target.name == ":":
+                    target = target.value
+                if isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name == me:
+                    found.append((method, store))
+    return found
+
+
+def _is_property(index: Index, function: Function) -> bool:
+    found = index.outline(function.path)
+    if found is None:
+        return False
+    for decorator in found.scopes[function.qualname].decorators:
+        name = decorator.name if isinstance(decorator, (Name, Attribute)) else ""
+        if name in {"property", "cached_property", "hybrid_property", "classproperty", "reify"}:
+            return True
+    return False
+
+
+# -- calls ----------------------------------------------------------------------------------------------------------------
+
+
+def _call(index: Index, call: Call, scope: Scope, path: str) -> Value:
+    function = evaluate(index, call.function, scope, path)
+    return called(index, function, call, scope, path)
+
+
+def called(index: Index, function: Value, call: Call, scope: Scope, path: str) -> Value:
+    """What calling `function` in this call gives."""
+    place = Place(path, call.at)
+    configured = _configured(index, function, place)
+    if configured is not None:
+        return configured
+    match function:
+        case External(dotted):
+            return call_external(index, dotted, call, scope, path)
+        case SessionClass() | Maker() | Registry():
+            return instantiate(index, function, call, scope, path)
+        case Class(cls, qualname):
+            return Instance(cls, qualname)
+        case Function():
+            return index.ask(Result(function.path, function.qualname))
+        case Gives(value):
+            return value
+        case Method(receiver, name):
+            return call_method(index, receiver, name, call, scope, path)
+        case Instance(cls, qualname):
+            member = index.ask(Member(cls, qualname, "__call__"))
+            return index.ask(Result(member.path, member.qualname)) if isinstance(member, Function) else UNKNOWN
+    return UNKNOWN
+
+
+def _configured(index: Index, function: Value, place: Place) -> Value | None:
+    makers = index.settings.makers
+    if not makers:
+        return None
+    if isinstance(function, External):
+        names = frozenset({function.dotted})
+    elif isinstance(function, (Function, Class)):
+        names = frozenset(f"{module}.{function.qualname}" for module in index.modules.dotted(function.path))
+    else:
+        return None
+    for name in names:
+        if name in makers:
+            return Session(makers[name].kind, Options(makers[name].expire), place, "new")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What calling a function of the project gives: its returns, what it yields, as its decorators make of it."""
+
+    path: str
+    qualname: str
+
+    def answer(self, index: Index) -> Value:
+        found = index.outline(self.path)
+        if found is None:
+            return UNKNOWN
+        scope = found.scopes[self.qualname]
+        around = scope.parent or found.module
+        seen = {_decorator(index, d, around, self.path) for d in scope.decorators}
+        if "unknown" in seen:
+            return UNKNOWN
+        given = scope.yields if scope.is_generator else scope.returns
+        values = [evaluate(index, g.value, scope, self.path) for g in given]
+        value = join(values) if values else NOTHING
+        if value is UNKNOWN and scope.result is not None:
+            value = annotations.result(index, scope.result, around, self.path, scope.is_generator)
+        if seen & {"contextmanager", "asynccontextmanager"}:
+            return Manager(value, "asynccontextmanager" in seen)
+        if scope.is_generator:
+            return Generator(value, Function(self.path, self.qualname), scope.is_async)
+        if "cache" in seen:
+            value = shared(value)
+        return Coroutine(value) if scope.is_async else value
+
+
+def _decorator(index: Index, decorator: Expression, scope: Scope, path: str) -> str:
+    head = decorator.function if isinstance(decorator, Call) else decorator
+    value = evaluate(index, head, scope, path)
+    if not isinstance(value, External):
+        return "unknown"
+    name = value.dotted
+    if name in v.CONTEXT_MANAGER:
+        return "contextmanager"
+    if name in v.ASYNC_CONTEXT_MANAGER:
+        return "asynccontextmanager"
+    if name in v.CACHES:
+        return "cache"
+    if name in v.TRANSPARENT or name in {"builtins.staticmethod", "builtins.classmethod", "builtins.property"}:
+        return "transparent"
+    return "transparent" if name.rpartition(".")[2] in {"override", "cached_property", "deprecated", "abstractmethod", "hybrid_property"} else "unknown"
+
+
+def _awaited(value: Value) -> Value:
+    return value.value if isinstance(value, Coroutine) else UNKNOWN
+
+
+def _each(value: Value) -> Value:
+    match value:
+        case Generator(inner):
+            return inner
+        case Many(items):
+            return join(list(items))
+    return UNKNOWN
+
+
+def _item(value: Value, key: Expression) -> Value:
+    match value, key:
+        case Many(items), Const(int(position)) if -len(items) <= position < len(items):
+            return items[position]
+        case Mapping(items), Const(str(name)):
+            return next((inner for k, inner in items if k == name), UNKNOWN)
+        case (External() | Class() | SessionClass()), _:
+            return value
+    return UNKNOWN
+
+
+def entered(index: Index, value: Value) -> Value:
+    """What a with-block binds."""
+    match value:
+        case Session():
+            return replace(value, how="with") if value.how == "new" else value
+        case Manager(inner):
+            return replace(inner, how="with") if isinstance(inner, Session) and inner.how == "new" else inner
+        case Coroutine(inner):
+            return entered(index, inner)
+        case Instance(path, qualname):
+            for name in ("__enter__", "__aenter__"):
+                member = index.ask(Member(path, qualname, name))
+                if isinstance(member, Function):
+                    result = index.ask(Result(member.path, member.qualname))
+                    return shared(result.value if isinstance(result, Coroutine) else result)
+    return UNKNOWN

@@ -1,0 +1,181 @@
+"""Where a generator is suspended, and which blocks run when an exception comes in there.
+
+    def get_db():
+        db = SessionLocal()
+        try:
+            yield db        the suspension; `finally` runs on every way out, `except` only for what it catches
+        finally:
+            db.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.project.expression import Call
+from sa_session_lint.project.index import Index
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.usage import dependents
+from sa_session_lint.project.value import External
+
+_FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture", "pytest.yield_fixture"})
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A `yield` with the statements around it, outermost first, each with what follows it in its block."""
+
+    node: cst.Yield
+    around: tuple[tuple[cst.CSTNode, tuple[cst.CSTNode, ...]], ...]
+
+    def with_items(self) -> Iterator[cst.WithItem]:
+        """The context managers that an exception passes through."""
+        for statement, _ in self.around:
+            if isinstance(statement, cst.With):
+                yield from statement.items
+
+    def tries(self) -> Iterator[cst.Try | cst.TryStar]:
+        """The try statements in whose body it is suspended, innermost first."""
+        chain = [statement for statement, _ in self.around]
+        for position in range(len(chain) - 1, -1, -1):
+            statement = chain[position]
+            inside = chain[position + 1] if position + 1 < len(chain) else self.node
+            if isinstance(statement, (cst.Try, cst.TryStar)) and _holds(statement.body, inside):
+                yield statement
+
+    def blocks_on_error(self) -> Iterator[cst.BaseSuite]:
+        """The handlers and final blocks that may run when an exception comes in."""
+        for statement in self.tries():
+            for handler in statement.handlers:
+                yield handler.body
+            if statement.finalbody is not None:
+                yield statement.finalbody.body
+
+    def calls_in(self, block: cst.CSTNode) -> bool:
+        """Whether a block calls anything that may end a session: `close()`, `rollback()`, or somebody who is not known to do nothing."""
+        for call in _calls(block):
+            name = call.func.attr.value if isinstance(call.func, cst.Attribute) else call.func.value if isinstance(call.func, cst.Name) else ""
+            if name not in _HARMLESS:
+                return True
+        return False
+
+    def later_call(self, name: str, methods: set[str]) -> cst.Call | None:
+        """A call of one of the methods on `name` in what follows the `yield`."""
+        for _, following in self.around:
+            for statement in following:
+                for call in _calls(statement):
+                    function = call.func
+                    if isinstance(function, cst.Attribute) and function.attr.value in methods:
+                        if isinstance(function.value, cst.Name) and function.value.value == name:
+                            return call
+        return None
+
+
+_HARMLESS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "print_exc", "format_exc", "str", "repr"})
+
+
+def is_scoped_generator(index: Index, path: str, scope: Scope) -> bool:
+    """Whether whoever runs this generator throws into it what the code under it raised: `@contextmanager`, `Depends`, a fixture."""
+    found = index.outline(path)
+    if found is None:
+        return False
+    for decorator in scope.decorators:
+        head = decorator.function if isinstance(decorator, Call) else decorator
+        value = index.value(head, scope.parent or found.module, path)
+        if isinstance(value, External) and value.dotted in v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER | _FIXTURES:
+            return True
+    return bool(dependents(index, path, scope.qualname))
+
+
+def suspensions(function: cst.FunctionDef) -> Iterator[Suspension]:
+    """Every `yield` of a function, without those of functions inside it."""
+    yield from _search(_statements(function.body), ())
+
+
+def falls_through(body: Sequence[cst.CSTNode]) -> bool:
+    """Whether the end of a block is certainly reachable. A call that is not known to come back may never do so."""
+    for statement in body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            for small in statement.body:
+                if isinstance(small, (cst.Raise, cst.Break, cst.Continue)):
+                    return False
+                if isinstance(small, cst.Return):
+                    return True
+                if any(not _comes_back(call) for call in _calls(small)):
+                    return False
+        elif isinstance(statement, cst.If):
+            branches = [_statements(statement.body)]
+            orelse = statement.orelse
+            while isinstance(orelse, cst.If):
+                branches.append(_statements(orelse.body))
+                orelse = orelse.orelse
+            branches.append(_statements(orelse.body) if orelse is not None else [])
+            if not any(falls_through(branch) for branch in branches):
+                return False
+        elif isinstance(statement, (cst.Try, cst.TryStar)):
+            inner = [falls_through(_statements(statement.body))] + [falls_through(_statements(h.body)) for h in statement.handlers]
+            if not any(inner) or (statement.finalbody is not None and not falls_through(_statements(statement.finalbody.body))):
+                return False
+        elif isinstance(statement, cst.With):
+            if not falls_through(_statements(statement.body)):
+                return False
+    return True
+
+
+def _comes_back(call: cst.Call) -> bool:
+    name = call.func.attr.value if isinstance(call.func, cst.Attribute) else call.func.value if isinstance(call.func, cst.Name) else ""
+    return name in _HARMLESS or name in v.ENDING_CALLS or name in v.SESSION_CALLS or name in {"type", "len", "isinstance", "format"}
+
+
+def _statements(suite: cst.CSTNode) -> Sequence[cst.CSTNode]:
+    if isinstance(suite, cst.SimpleStatementSuite):
+        return [cst.SimpleStatementLine(suite.body)]
+    return suite.body if isinstance(suite, cst.IndentedBlock) else ()
+
+
+def _search(
+    statements: Sequence[cst.CSTNode], around: tuple[tuple[cst.CSTNode, tuple[cst.CSTNode, ...]], ...]
+) -> Iterator[Suspension]:
+    for position, statement in enumerate(statements):
+        here = (*around, (statement, tuple(statements[position + 1 :])))
+        if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+            continue
+        if isinstance(statement, cst.SimpleStatementLine):
+            for found in _yields(statement):
+                yield Suspension(found, here)
+            continue
+        for block in _blocks(statement):
+            yield from _search(_statements(block), here)
+
+
+def _blocks(statement: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    for child in statement.children:
+        if isinstance(child, cst.BaseSuite):
+            yield child
+        elif isinstance(child, (cst.Else, cst.Finally, cst.If, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
+            yield from _blocks(child)
+
+
+def _yields(node: cst.CSTNode) -> Iterator[cst.Yield]:
+    for child in node.children:
+        if isinstance(child, cst.Lambda):
+            continue
+        if isinstance(child, cst.Yield):
+            yield child
+        yield from _yields(child)
+
+
+def _calls(node: cst.CSTNode) -> Iterator[cst.Call]:
+    if isinstance(node, cst.Call):
+        yield node
+    for child in node.children:
+        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            yield from _calls(child)
+
+
+def _holds(block: cst.CSTNode, inside: cst.CSTNode) -> bool:
+    return any(child is inside or _holds(child, inside) for child in block.children)

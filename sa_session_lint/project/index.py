@@ -1,0 +1,170 @@
+"""The project as a set of answers: facts of other files are pulled by name, and what was asked is recorded.
+
+The answer about a file never depends on which files were passed to the linter, only on what lies below the project root.
+"absent" is an answer as well: a module that was not found is recorded like one that was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sa_session_lint.finding import Failure
+from sa_session_lint.model.settings import Settings
+from sa_session_lint.project.environment import Pins, pins
+from sa_session_lint.project.evaluate import evaluate
+from sa_session_lint.project.expression import Call, Expression
+from sa_session_lint.project.modules import Modules
+from sa_session_lint.project.outline import Outline, Scope, outline
+from sa_session_lint.project.value import NOTHING, Value
+from sa_session_lint.source import Source, Unreadable
+
+T = TypeVar("T")
+
+
+class Query(Protocol):
+    """A question with a hashable answer; queries are equal when they ask the same."""
+
+    @property
+    def path(self) -> str: ...
+
+    def answer(self, index: Index) -> Value: ...
+
+
+class Index:
+    """One project. `read` gives the bytes of a file below the root; a file handed in by `put` stands in for the one on disk."""
+
+    def __init__(self, root: Path, files: tuple[str, ...], settings: Settings | None = None) -> None:
+        self.root = root
+        self.settings = settings or Settings()
+        self.modules = Modules(files, self.settings.src)
+        self.failures: dict[str, Failure] = {}
+        self.asked: set[Query] = set()
+        self.consulted: set[str] = set()
+        self._bytes: dict[str, bytes | None] = {}
+        self._sources: dict[str, Source | None] = {}
+        self._outlines: dict[str, Outline | None] = {}
+        self._answers: dict[Query, Value] = {}
+        self._provisional: dict[Query, Value] = {}
+        self._open: set[Query] = set()
+        self._cut: set[Query] = set()
+        self._words: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._pins: dict[str, Pins] = {}
+        self._facts: dict[object, object] = {}
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def put(self, path: str, data: bytes) -> None:
+        """Let `data` be the content of `path`, as an editor has it."""
+        self._bytes[path] = data
+
+    def data(self, path: str) -> bytes | None:
+        """The bytes of a file, or None where it cannot be read."""
+        if path not in self._bytes:
+            try:
+                file = self.root / path
+                self._bytes[path] = file.read_bytes() if file.is_file() else None
+            except OSError as error:
+                self.failures[path] = Failure(path, None, "read", error.strerror or str(error))
+                self._bytes[path] = None
+        return self._bytes[path]
+
+    def source(self, path: str) -> Source | None:
+        """The parsed file, or None with a Failure in `failures`."""
+        if path not in self._sources:
+            self._sources[path] = None
+            data = self.data(path)
+            if data is not None:
+                try:
+                    source = Source.from_bytes(data, path)
+                    source.module  # noqa: B018  # parses
+                    self._sources[path] = source
+                except Unreadable as unreadable:
+                    self.failures[path] = unreadable.failure
+        return self._sources[path]
+
+    def outline(self, path: str) -> Outline | None:
+        """The outline of a file of the project; None for a folder and for what cannot be read."""
+        if path not in self._outlines:
+            self._outlines[path] = None
+            if not path.endswith("/"):
+                source = self.source(path)
+                if source is not None:
+                    self._outlines[path] = outline(path, source.module)
+        found = self._outlines[path]
+        if found is not None:
+            self.consulted.add(path)
+        return found
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def ask(self, query: Query) -> Value:
+        """The answer to a query. A query that depends on itself gets NOTHING there, which a join ignores: the least fixed point
+        of one round. What was found on such a premise is kept no longer than the premise."""
+        self.asked.add(query)
+        known = self._answers.get(query) or self._provisional.get(query)
+        if known is not None:
+            return known
+        if query in self._open:
+            self._cut.add(query)
+            return NOTHING
+        self._open.add(query)
+        answer = query.answer(self)
+        self._open.discard(query)
+        self._cut.discard(query)
+        if self._cut:
+            self._provisional[query] = answer
+        else:
+            self._answers[query] = answer
+            self._provisional.clear()
+        return answer
+
+    def value(self, expression: Expression, scope: Scope, path: str) -> Value:
+        """What an expression of `path`, met in `scope`, stands for."""
+        return evaluate(self, expression, scope, path)
+
+    def once(self, key: object, compute: Callable[[], T]) -> T:
+        """A fact about the project, computed once under `key`."""
+        if key not in self._facts:
+            self._facts[key] = compute()
+        return self._facts[key]  # type: ignore[return-value]
+
+    # -- the project as a whole ---------------------------------------------------------------------------------------
+
+    def files_with(self, *words: str) -> tuple[str, ...]:
+        """The files whose bytes hold all these words, in order of their paths; no file is parsed for it."""
+        if words not in self._words:
+            patterns = [re.compile(rb"(?<![\w])" + re.escape(word.encode()) + rb"(?![\w])") for word in words]
+            plain = [word.encode() for word in words]
+            self._words[words] = tuple(
+                path
+                for path in sorted(self.modules.files)
+                if (data := self.data(path)) is not None
+                and all(word in data for word in plain)
+                and all(pattern.search(data) for pattern in patterns)
+            )
+        return self._words[words]
+
+    def scopes_with(self, *words: str) -> Iterator[tuple[Outline, Scope]]:
+        """Every scope of every file that holds all these words."""
+        for path in self.files_with(*words):
+            found = self.outline(path)
+            if found is not None:
+                yield found, found.module
+                for scope in found.scopes.values():
+                    yield found, scope
+
+    def calls_with(self, *words: str) -> Iterator[tuple[Outline, Scope, Call]]:
+        """Every call in every file that holds all these words."""
+        for found, scope in self.scopes_with(*words):
+            for call in scope.calls:
+                yield found, scope, call
+
+    def pins(self, path: str) -> Pins:
+        """The versions that the manifests nearest to `path` pin."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._pins:
+            self._pins[folder] = pins(self.root, self.root / folder)
+        return self._pins[folder]

@@ -1,0 +1,169 @@
+"""What calls into SQLAlchemy, the standard library and the frameworks give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.vocabulary import Kind
+from sa_session_lint.project import annotation as annotations
+from sa_session_lint.project import evaluate as values
+from sa_session_lint.project.expression import Call, Const, Expression
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.value import (
+    NOTHING,
+    UNKNOWN,
+    Coroutine,
+    Engine,
+    External,
+    Function,
+    Generator,
+    Gives,
+    Literal_,
+    Made,
+    Maker,
+    Manager,
+    Method,
+    Options,
+    Place,
+    Registry,
+    Session,
+    SessionClass,
+    Value,
+    shared,
+)
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+
+def call_external(index: Index, dotted: str, call: Call, scope: Scope, path: str) -> Value:
+    """What calling a name from outside of the project gives; `Made` for what is not special."""
+    place = Place(path, call.at)
+    role = v.ROLES.get(dotted)
+    if role is not None:
+        return _role(index, role, call, scope, path)
+    first = values.evaluate(index, call.arguments[0], scope, path) if call.arguments else UNKNOWN
+    match dotted:
+        case "builtins.next" | "builtins.anext":
+            value = _dropped(first)
+            return Coroutine(value) if dotted == "builtins.anext" else value
+        case "contextlib.closing" | "contextlib.aclosing" | "contextlib.nullcontext":
+            return Manager(first, dotted == "contextlib.aclosing")
+        case "contextlib.contextmanager" | "contextlib.asynccontextmanager":
+            made = index.ask(values.Result(first.path, first.qualname)) if isinstance(first, Function) else UNKNOWN
+            return Gives(Manager(made.value, made.is_async)) if isinstance(made, Generator) else UNKNOWN
+        case "functools.partial":
+            inner = replace(call, function=call.arguments[0], arguments=call.arguments[1:]) if call.arguments else call
+            return Gives(values.called(index, first, inner, scope, path))
+        case "werkzeug.local.LocalProxy":
+            return shared(first.value) if isinstance(first, Gives) else UNKNOWN
+        case "typing.cast" | "typing_extensions.cast":
+            second = values.evaluate(index, call.arguments[1], scope, path) if len(call.arguments) > 1 else UNKNOWN
+            return annotations.annotated(index, call.arguments[0], scope, path) if second is UNKNOWN and call.arguments else second
+        case "builtins.getattr" | "builtins.super" | "builtins.type" | "builtins.vars":
+            return UNKNOWN
+    if dotted in v.DEPENDS:
+        return annotations.dependency(index, call, scope, path)
+    if dotted in v.CACHES:
+        return UNKNOWN
+    return Made(dotted, place)
+
+
+def _dropped(value: Value) -> Value:
+    """The first value of a generator that nobody keeps."""
+    inner = value.value if isinstance(value, Generator) else UNKNOWN
+    return replace(inner, how="given") if isinstance(inner, Session) else inner
+
+
+def _role(index: Index, role: tuple[v.Role, Kind], call: Call, scope: Scope, path: str) -> Value:
+    place = Place(path, call.at)
+    what, kind = role
+    if what == "engine":
+        return Engine(kind, place)
+    if what == "flask-sqlalchemy":
+        return Made("flask_sqlalchemy.SQLAlchemy", place)
+    if what == "session class":
+        return Session(kind, _options(index, call, scope, path, Options()), place, "new")
+    if what == "maker":
+        cls = call.keyword("class_")
+        base = Options()
+        found: Kind | None = kind
+        if cls is not None:
+            made = values.evaluate(index, cls, scope, path)
+            found, base = _class(made)
+        return Maker(found, _options(index, call, scope, path, base), place)
+    factory = call.keyword("session_factory") or (call.arguments[0] if call.arguments else None)
+    made = values.evaluate(index, factory, scope, path) if factory is not None else UNKNOWN
+    options = Options(None)
+    found = kind
+    if isinstance(made, Maker):
+        options, found = made.options, made.kind
+    elif isinstance(made, SessionClass):
+        options = made.options
+    elif isinstance(made, Gives) and isinstance(made.value, Session):
+        options, found = made.value.options, made.value.kind
+    custom = len(call.arguments) > 1 or bool(call.keywords and any(k != "session_factory" for k, _ in call.keywords))
+    return Registry(found, options, "custom" if custom else "thread", place)
+
+
+def _class(value: Value) -> tuple[Kind | None, Options]:
+    if isinstance(value, SessionClass):
+        return value.kind, value.options
+    role = v.ROLES.get(value.dotted) if isinstance(value, External) else None
+    return (role[1], Options()) if role is not None else (None, Options(None))
+
+
+def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -> Options:
+    expire = base.expire
+    given = call.keyword("expire_on_commit")
+    if given is not None:
+        value = values.evaluate(index, given, scope, path)
+        expire = value.value if isinstance(value, Literal_) and isinstance(value.value, bool) else None
+    elif call.spread:
+        expire = None
+    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given)
+
+
+def instantiate(index: Index, function: SessionClass | Maker | Registry, call: Call, scope: Scope, path: str) -> Session:
+    """The session that calling a class, maker or registry gives."""
+    options = _options(index, call, scope, path, function.options)
+    how = "registry" if isinstance(function, Registry) else "new"
+    return Session(function.kind, options, Place(path, call.at), how)  # type: ignore[arg-type]  # a literal either way
+
+
+def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Scope, path: str) -> Value:
+    """What a method of a session, maker, engine, generator or external object gives."""
+    match receiver, name:
+        case (Session() | Registry()), ("begin" | "begin_nested"):
+            return Manager(UNKNOWN)
+        case Session(), ("__enter__" | "__aenter__"):
+            return receiver if name == "__enter__" else Coroutine(receiver)
+        case Maker(), "begin":
+            session = instantiate(index, receiver, call, scope, path)
+            return Manager(replace(session, how="with"), receiver.kind == "async")
+        case Maker(), "configure":
+            return NOTHING
+        case Maker(), "__call__":
+            return instantiate(index, receiver, call, scope, path)
+        case Engine(), "execution_options":
+            return receiver
+        case Generator(), ("__next__" | "send"):
+            return _dropped(receiver)
+        case Generator(), ("__anext__" | "asend"):
+            return Coroutine(_dropped(receiver))
+        case Made(dotted), ("enter_context" | "enter_async_context") if dotted in {"contextlib.ExitStack", "contextlib.AsyncExitStack"}:
+            first = values.evaluate(index, call.arguments[0], scope, path) if call.arguments else UNKNOWN
+            inside = values.entered(index, first)
+            return Coroutine(inside) if name == "enter_async_context" else inside
+        case Made("flask_sqlalchemy.SQLAlchemy", place), "create_scoped_session":
+            return Registry("sync", Options(None), "framework", place)
+        case (Made(), _) | (Method(), _):
+            return UNKNOWN
+    return UNKNOWN
+
+
+def constant(expression: Expression | None) -> object:
+    """The constant that an expression is, or None."""
+    return expression.value if isinstance(expression, Const) else None

@@ -1,0 +1,142 @@
+"""The project's `scoped_session` registries: what they are called, who uses them, and which hooks end them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sa_session_lint.project.entry import entry
+from sa_session_lint.project.expression import Attribute, Call, Name
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.usage import Use, dependents, framework, is_aside, registry_of, uses
+from sa_session_lint.project.value import External, Method, Place, Registry
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A use of a registry by code that a framework runs."""
+
+    kind: Literal["asgi", "flask", "task", "handler"]
+    framework: str
+    place: Place
+
+
+def registries(index: Index) -> tuple[Registry, ...]:
+    """Every registry that the project makes at module level."""
+
+    def search() -> tuple[Registry, ...]:
+        found: list[Registry] = []
+        for outline, scope, call in index.calls_with("scoped_session"):
+            value = index.value(call, scope, outline.path) if scope.kind == "module" and not is_aside(outline.path) else None
+            if isinstance(value, Registry) and value.place == Place(outline.path, call.at):
+                found.append(value)
+        return tuple(found)
+
+    return index.once(("registries",), search)
+
+
+def name_of(scope: Scope, call: Call) -> str | None:
+    """The name that a scope binds the result of a call to."""
+    return next((name for name, bindings in scope.bindings.items() if any(b.value is call for b in bindings)), None)
+
+
+def binding_name(index: Index, place: Place) -> str | None:
+    """The module-level name of what was made at a place."""
+    found = index.outline(place.path)
+    if found is None:
+        return None
+    for name, bindings in found.module.bindings.items():
+        if any(isinstance(b.value, Call) and b.value.at == place.at for b in bindings):
+            return name
+    return None
+
+
+def is_handed_on(scope: Scope, name: str) -> bool:
+    """Whether a local name is returned, yielded, stored, or given to a call."""
+    me = Name(name)
+    if any(g.value == me for g in (*scope.returns, *scope.yields)) or any(store.value == me for store in scope.stores):
+        return True
+    return any(me in call.arguments or any(value == me for _, value in call.keywords) for call in scope.calls)
+
+
+def kind_of_use(index: Index, registry: Registry) -> Served | None:
+    """How a registry is used, judged by the first function that a framework enters and that works with it."""
+
+    def search() -> Served | None:
+        name = binding_name(index, registry.place)
+        weak: Served | None = None
+        words = _words(index, registry, name)
+        for path in dict.fromkeys(path for word in words for path in index.files_with(word)):
+            if is_aside(path):
+                continue
+            found = index.outline(path)
+            if found is None:
+                continue
+            for scope in found.scopes.values():
+                if scope.kind != "function":
+                    continue
+                for place, worked in uses(index, found, scope):
+                    behind = registry_of(index, worked)
+                    if behind is None or behind.place != registry.place:
+                        continue
+                    entered = entry(index, found, scope)
+                    if entered is not None:
+                        return Served(entered.kind, entered.framework, place)
+                    if dependents(index, path, scope.qualname):
+                        return Served("asgi", "FastAPI", place)
+                    weak = weak or _by_import(index, path, place)
+                    break
+        return weak
+
+    return index.once(("kind of use", registry.place), search)
+
+
+def _words(index: Index, registry: Registry, name: str | None) -> tuple[str, ...]:
+    """Names by which a registry may be reached: its own, those it was assigned to, and `query` of a class it serves."""
+    found = index.outline(registry.place.path)
+    if found is None or name is None:
+        return ()
+    names = {name}
+    for other, bindings in found.module.bindings.items():
+        if any(b.value == Name(name) for b in bindings):
+            names.add(other)
+    if any(isinstance(call.function, Attribute) and call.function.name == "query_property" for call in found.module.calls):
+        names.add("query")
+    return tuple(sorted(names))
+
+
+def _by_import(index: Index, path: str, place: Place) -> Served | None:
+    name = framework(index, path)
+    if name in {"FastAPI", "Starlette"}:
+        return Served("asgi", name, place)
+    if name == "Flask":
+        return Served("flask", name, place)
+    return None
+
+
+def is_set_up(index: Index, use: Use) -> bool:
+    """Whether a `remove()` only makes way for `configure()`, which is no teardown."""
+    found = index.outline(use.path)
+    scope = found.scopes.get(use.qualname) if found is not None else None
+    return scope is not None and any(isinstance(c.function, Attribute) and c.function.name == "configure" for c in scope.calls)
+
+
+def is_task_hook(index: Index, use: Use) -> bool:
+    """Whether a `remove()` stands where it runs at the end of tasks: in a signal's receiver, a task class, a wrapper of tasks."""
+    found = index.outline(use.path)
+    scope = found.scopes.get(use.qualname) if found is not None else None
+    if found is None or scope is None:
+        return True  # at module level: a callback handed to something
+    for decorator in scope.decorators:
+        head = decorator.function if isinstance(decorator, Call) else decorator
+        value = index.value(head, scope.parent or found.module, use.path)
+        if isinstance(value, External) and value.dotted.startswith("celery."):
+            return True
+        if isinstance(value, Method):
+            continue
+    if scope.owner is not None or (scope.parent is not None and scope.parent.kind == "function"):
+        return True
+    return b"celery" in (index.data(use.path) or b"").lower()

@@ -1,0 +1,192 @@
+"""Questions about the project as a whole: who calls this, who depends on it, who uses this session, who removes it.
+
+Each reads only the files whose bytes hold the names in question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.project.annotation import depended, is_depends
+from sa_session_lint.project.entry import receivers
+from sa_session_lint.project.expression import Attribute, Call, Expression, Name
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.value import UNKNOWN, Function, Method, Place, Registry, Session, Value
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A place where a session or registry is put to work, and the function around it."""
+
+    path: str
+    qualname: str
+    place: Place
+
+
+def stem(path: str) -> str:
+    """The last part of the name that a file is imported by."""
+    return path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file is a test, an example, a script or documentation, and so no sign of how the program runs."""
+    return _TESTS.search(path) is not None
+
+
+def same_function(value: Value, path: str, qualname: str) -> bool:
+    return isinstance(value, Function) and value.path == path and value.qualname == qualname
+
+
+def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope, Call], ...]:
+    """The calls of a function or method, as far as they can be traced."""
+
+    def search() -> tuple[tuple[Outline, Scope, Call], ...]:
+        word = scope.owner.name if scope.owner is not None else stem(path)
+        files = [path, *(f for f in index.files_with(scope.name, word) if f != path)]
+        return tuple(
+            (found, function, call)
+            for found, function, call in _calls(index, files)
+            if _named(call.function) == scope.name
+            and same_function(index.value(call.function, function, found.path), path, scope.qualname)
+        )
+
+    return index.once(("callers", path, scope.qualname), search)
+
+
+def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Call]]:
+    for file in files:
+        found = index.outline(file)
+        if found is not None:
+            for scope in (found.module, *found.scopes.values()):
+                for call in scope.calls:
+                    yield found, scope, call
+
+
+def _named(expression: Expression) -> str | None:
+    return expression.name if isinstance(expression, (Name, Attribute)) else None
+
+
+def dependents(index: Index, path: str, qualname: str) -> tuple[Place, ...]:
+    """Where `Depends(...)` names this function."""
+
+    def search() -> tuple[Place, ...]:
+        name = qualname.rpartition(".")[2]
+        found: list[Place] = []
+        for word in ("Depends", "Security"):
+            for outline, scope, call in index.calls_with(word, name):
+                if not is_depends(index, call, scope, outline.path):
+                    continue
+                target = depended(call)
+                if target is not None and same_function(index.value(target, scope, outline.path), path, qualname):
+                    found.append(Place(outline.path, call.at))
+        return tuple(found)
+
+    return index.once(("dependents", path, qualname), search)
+
+
+def uses(index: Index, found: Outline, scope: Scope) -> tuple[tuple[Place, Registry | Session], ...]:
+    """The calls of a function that work with a session that outlives it: a registry's, or one shared through a name."""
+
+    def search() -> tuple[tuple[Place, Registry | Session], ...]:
+        seen: list[tuple[Place, Registry | Session]] = []
+        for call in scope.calls:
+            worked = _worked(index, call, scope, found.path)
+            if worked is not None:
+                seen.append((Place(found.path, call.at), worked))
+        return tuple(seen)
+
+    return index.once(("uses", found.path, scope.qualname), search)
+
+
+def _worked(index: Index, call: Call, scope: Scope, path: str) -> Registry | Session | None:
+    if not isinstance(call.function, (Attribute, Name)):
+        return None
+    for part in (call.function, *receivers(call.function)):
+        value = index.value(part, scope, path)
+        if isinstance(value, Method):
+            value = value.receiver
+        if isinstance(value, Registry) and value.scope != "framework":
+            return value
+        if isinstance(value, Session) and value.how in {"shared", "registry"} and value.place is not None:
+            return value
+    return None
+
+
+def registry_of(index: Index, value: Registry | Session) -> Registry | None:
+    """The registry behind a session that one gave."""
+    if isinstance(value, Registry):
+        return value
+    if value.how == "registry" and value.place is not None:
+        found = index.outline(value.place.path)
+        if found is not None:
+            for scope in (found.module, *found.scopes.values()):
+                for call in scope.calls:
+                    if call.at == value.place.at:
+                        made = index.value(call.function, scope, found.path)
+                        return made if isinstance(made, Registry) else None
+    return None
+
+
+def removals(index: Index, registry: Registry) -> tuple[Use, ...]:
+    """Where `remove()` is called on this registry, or on something that may be it."""
+
+    def search() -> tuple[Use, ...]:
+        found: list[Use] = []
+        for outline, scope, call in index.calls_with("remove"):
+            function = call.function
+            if not isinstance(function, Attribute) or function.name != "remove" or call.arguments or call.keywords:
+                continue
+            value = index.value(function.value, scope, outline.path)
+            if value is UNKNOWN or (isinstance(value, Registry) and value.place == registry.place):
+                found.append(Use(outline.path, scope.qualname, Place(outline.path, call.at)))
+        for outline, scope in index.scopes_with("remove"):
+            for call in scope.calls:  # handed over as a callback: atexit.register(Session.remove), stack.callback(Session.remove)
+                for argument in (*call.arguments, *(value for _, value in call.keywords)):
+                    if isinstance(argument, Attribute) and argument.name == "remove":
+                        found.append(Use(outline.path, scope.qualname, Place(outline.path, call.at)))
+        return tuple(found)
+
+    return index.once(("removals", registry.place), search)
+
+
+def is_zope(index: Index) -> bool:
+    """Whether zope.sqlalchemy ends the project's sessions."""
+    return bool(index.files_with("zope", "sqlalchemy") and any(b"zope.sqlalchemy" in (index.data(p) or b"") for p in index.files_with("zope")))
+
+
+def framework(index: Index, path: str | None = None) -> str | None:
+    """The framework because of which code of this project runs concurrently or for long; of one file where `path` is given."""
+    if path is not None:
+        data = index.data(path) or b""
+        return next((name for module, name in v.CONCURRENT.items() if _imports(module).search(data)), None)
+
+    def search() -> str | None:
+        for file in sorted(index.modules.files):
+            if not is_aside(file):
+                name = framework(index, file)
+                if name is not None:
+                    return name
+        return None
+
+    return index.once(("framework",), search)
+
+
+_PATTERNS: dict[str, re.Pattern[bytes]] = {}
+
+
+def _imports(module: str) -> re.Pattern[bytes]:
+    if module not in _PATTERNS:
+        name = re.escape(module.encode())
+        head, _, tail = module.encode().rpartition(b".")
+        also = rb"|from\s+" + re.escape(head) + rb"\s+import\s[^\n]*\b" + re.escape(tail) if head else b""
+        _PATTERNS[module] = re.compile(rb"^[ \t]*(?:import\s+" + name + rb"\b|from\s+" + name + rb"\b" + also + rb")", re.MULTILINE)
+    return _PATTERNS[module]
