@@ -7,10 +7,11 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import entry, kinds_of
+from sa_session_lint.project.evaluate import Result
 from sa_session_lint.project.expression import Attribute, Call, Name, text
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import callers, dependents, is_aside
-from sa_session_lint.project.value import Engine, External, Place
+from sa_session_lint.project.usage import callers, dependents, framework, is_aside
+from sa_session_lint.project.value import Engine, External, Function, Place, Session
 
 
 class EngineCreatedPerCall(Check):
@@ -20,14 +21,30 @@ class EngineCreatedPerCall(Check):
             return
         value = self.value(node)
         call = self.expression(node)
-        if not isinstance(value, Engine) or not isinstance(call, Call) or value.place != Place(self.file.path, call.at):
+        if not isinstance(value, Engine) or not isinstance(call, Call) or self.is_kept(self.file.outline, scope):
             return
-        if _no_pool(call) or self.is_kept(self.file.outline, scope):
+        if value.place != Place(self.file.path, call.at):
+            made = self.index.value(call.function, scope, self.file.path)
+            if isinstance(made, Function) and not self.is_kept_in(made) and self.gives_session(scope):
+                trail = [self.note(value.place, "makes an engine, and with it a pool, every time")]
+                self.report(node, trail, call=f"{text(call.function)}()", function=scope.name)
+            return
+        if _no_pool(call):
             return
         reason = self.per_call(self.file.outline, scope, 3)
         if reason is not None:
             place, why = reason
             self.report(node, [self.note(place, why)], call=f"{text(call.function)}()", function=scope.name)
+
+    def is_kept_in(self, function: Function) -> bool:
+        found = self.index.outline(function.path)
+        return found is None or self.is_kept(found, found.scopes[function.qualname])
+
+    def gives_session(self, scope: Scope) -> bool:
+        """Whether a function opens a session for each of several callers in a program that runs for long."""
+        if framework(self.index) is None or not isinstance(self.index.ask(Result(self.file.path, scope.qualname)), Session):
+            return False
+        return sum(1 for found, caller, _ in callers(self.index, self.file.path, scope) if caller.kind == "function" and not is_aside(found.path)) > 1
 
     def per_call(self, found: Outline, scope: Scope, depth: int) -> tuple[Place, str] | None:
         """Why a function runs again and again: a framework enters it, or it is called by one that does."""

@@ -9,7 +9,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Item, Name
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import framework, is_aside, is_zope
+from sa_session_lint.project.usage import framework, is_aside
 from sa_session_lint.project.value import Class, External, Place, Session, Value
 
 _ENDS = frozenset({"close", "remove", "aclose"})
@@ -18,7 +18,7 @@ _ENDS = frozenset({"close", "remove", "aclose"})
 class SessionOnLongLivedObject(Check):
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
-        if scope is None or is_zope(self.index):
+        if scope is None:
             return
         for name, bindings in scope.bindings.items():
             for binding in bindings:
@@ -46,6 +46,23 @@ class SessionOnLongLivedObject(Check):
                 self.report(self.file.outline.nodes[store.at], trail, name=f"{me}.{target.name}", owner=f"`{owner.name}`")
                 return
 
+    def visit_Call(self, node: cst.Call) -> None:
+        """A session of one unit of work handed to the one instance of a class."""
+        if not node.args:
+            return
+        cls = self.value(node.func)
+        if not isinstance(cls, Class) or self.scope(node).kind != "function":
+            return
+        for argument in node.args:
+            session = self.value(argument.value)
+            if isinstance(session, Session) and session.how in {"depends", "with", "new"}:
+                found = self.index.outline(cls.path)
+                single = self.singleton(cls, found.scopes[cls.qualname]) if found is not None else None
+                if single is not None:
+                    trail = [self.note(session.place, "the session comes from here"), self.note(*single)]
+                    self.report(node, trail, name=self.code(argument.value), owner=f"`{self.code(node.func)}`")
+                return
+
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
         if scope is None or scope.is_generator or not scope.decorators:
@@ -64,7 +81,7 @@ class SessionOnLongLivedObject(Check):
     def is_closed(self, owner: Scope, name: str) -> bool:
         """Whether some method of the class closes the attribute, or may: then it is a unit of work."""
         for method in self.file.outline.scopes.values():
-            if method.owner is not owner or method.name == "__del__":
+            if method.owner is not owner or method.name == "__del__" or self.at_exit(owner, method):
                 continue
             me = method.parameters[0].name if method.parameters else ""
             mine = Attribute(Name(me), name)
@@ -74,6 +91,17 @@ class SessionOnLongLivedObject(Check):
                 if mine in call.arguments:
                     return True
         return any(name in owner.bindings for name in ("__exit__", "__aexit__"))
+
+    def at_exit(self, owner: Scope, method: Scope) -> Place | None:
+        """Where a method is registered to run when the process ends."""
+        for other in self.file.outline.scopes.values():
+            for call in other.calls if other.owner is owner else ():
+                function = self.index.value(call.function, other, self.file.path)
+                if function == External("atexit.register") and call.arguments:
+                    handed = call.arguments[0]
+                    if isinstance(handed, Attribute) and handed.name == method.name:
+                        return Place(self.file.path, call.at)
+        return None
 
     def long_lived(self, cls: Class, depth: int) -> tuple[Place, str] | None:
         """Where and why instances of a class live as long as the process."""
@@ -90,6 +118,9 @@ class SessionOnLongLivedObject(Check):
         single = self.singleton(cls, scope)
         if single is not None:
             return single
+        for method in found.scopes.values():
+            if method.owner is scope and found is self.file.outline and (until := self.at_exit(scope, method)) is not None:
+                return until, "ended only when the process ends"
         for outline in (o for path in self.index.files_with(scope.name) if not is_aside(path) and (o := self.index.outline(path)) is not None):
             for place in (outline.module, *outline.scopes.values()):
                 for call in place.calls:
@@ -98,6 +129,11 @@ class SessionOnLongLivedObject(Check):
                     kept = self.kept(call, place, outline.path, depth)
                     if kept is not None:
                         return kept
+            for derived in outline.scopes.values():
+                if derived.kind == "class" and any(self.index.value(b, derived.parent or outline.module, outline.path) == cls for b in derived.bases):
+                    because = self.long_lived(Class(outline.path, derived.qualname), depth + 1)
+                    if because is not None:
+                        return because
         return None
 
     def singleton(self, cls: Class, scope: Scope) -> tuple[Place, str] | None:

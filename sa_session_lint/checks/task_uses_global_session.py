@@ -8,7 +8,7 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.project.entry import Entry, entry
 from sa_session_lint.project.expression import Attribute
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.registries import binding_name, is_task_hook
+from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, registry_of, removals, uses
 from sa_session_lint.project.value import Registry, Session
 
@@ -39,7 +39,7 @@ class TaskUsesGlobalSession(Check):
         """The task that a function is, or that calls it without ending the session itself."""
         entered = entry(self.index, found, scope)
         if entered is not None:
-            return entered if entered.kind == "task" and not self.in_app_context(found, scope) else None
+            return entered if entered.kind == "task" and not self.in_app_context(registry) else None
         if depth:
             for outline, caller, _ in callers(self.index, found.path, scope):
                 if caller.kind == "function" and not self.ends_in(caller, registry):
@@ -52,14 +52,15 @@ class TaskUsesGlobalSession(Check):
         """Whether the function closes or removes a session on its normal way."""
         for call in scope.calls:
             if isinstance(call.function, Attribute) and call.function.name in {"close", "remove"} and not call.arguments:
-                return True
+                if call.at not in scope.in_handlers:
+                    return True
         return False
 
     def has_hook(self, registry: Registry) -> bool:
         return any(is_task_hook(self.index, use) for use in removals(self.index, registry))
 
-    def in_app_context(self, found: Outline, scope: Scope) -> bool:
+    def in_app_context(self, registry: Registry | None) -> bool:
         """Whether tasks may run under Flask's application context, whose teardown removes the session."""
+        if registry is None or all(is_set_up(self.index, use) for use in removals(self.index, registry)):
+            return False
         return any(b"celery" in (self.index.data(path) or b"").lower() for path in self.index.files_with("app_context"))
-
-

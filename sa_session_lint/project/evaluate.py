@@ -358,7 +358,24 @@ class Member:
                 inherited = index.ask(Member(parent.path, parent.qualname, self.name))
                 if inherited is not UNKNOWN:
                     return inherited
-        return UNKNOWN
+            elif isinstance(parent, Made):
+                assigned = _assigned(index, parent, self.name)
+                if assigned is not UNKNOWN:
+                    return assigned
+        return _assigned(index, Class(self.path, self.qualname), self.name)
+
+
+def _assigned(index: Index, owner: Class | Made, name: str) -> Value:
+    """What the file that makes a class or object assigns to its attribute: `Base.query = Session.query_property()`."""
+    path = owner.path if isinstance(owner, Class) else owner.place.path
+    found = index.outline(path)
+    values: list[Value] = []
+    for scope in (found.module, *found.scopes.values()) if found is not None else ():
+        for store in scope.stores:
+            if isinstance(store.target, Attribute) and store.target.name == name and isinstance(store.target.value, Name):
+                if evaluate(index, store.target.value, scope, path) == owner:
+                    values.append(shared(evaluate(index, store.value, scope, path)))
+    return join(values) if values else UNKNOWN
 
 
 def _self_stores(scopes: dict[str, Scope], owner: Scope) -> list[tuple[Scope, object]]:

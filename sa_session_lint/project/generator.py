@@ -97,33 +97,54 @@ def suspensions(function: cst.FunctionDef) -> Iterator[Suspension]:
 
 
 def falls_through(body: Sequence[cst.CSTNode]) -> bool:
-    """Whether the end of a block is certainly reachable. A call that is not known to come back may never do so."""
+    """Whether a block surely has a way out that raises nothing: its end, or a `return`."""
+    return bool(_ways_out(body))
+
+
+def _ways_out(body: Sequence[cst.CSTNode]) -> frozenset[str]:
+    """How control may surely leave a block: "next", "return". A call that is not known to come back may never do so."""
+    left: frozenset[str] = frozenset()
     for statement in body:
-        if isinstance(statement, cst.SimpleStatementLine):
-            for small in statement.body:
-                if isinstance(small, (cst.Raise, cst.Break, cst.Continue)):
-                    return False
-                if isinstance(small, cst.Return):
-                    return True
-                if any(not _comes_back(call) for call in _calls(small)):
-                    return False
-        elif isinstance(statement, cst.If):
-            branches = [_statements(statement.body)]
-            orelse = statement.orelse
-            while isinstance(orelse, cst.If):
-                branches.append(_statements(orelse.body))
-                orelse = orelse.orelse
-            branches.append(_statements(orelse.body) if orelse is not None else [])
-            if not any(falls_through(branch) for branch in branches):
-                return False
-        elif isinstance(statement, (cst.Try, cst.TryStar)):
-            inner = [falls_through(_statements(statement.body))] + [falls_through(_statements(h.body)) for h in statement.handlers]
-            if not any(inner) or (statement.finalbody is not None and not falls_through(_statements(statement.finalbody.body))):
-                return False
-        elif isinstance(statement, cst.With):
-            if not falls_through(_statements(statement.body)):
-                return False
-    return True
+        ways = _ways_of(statement)
+        left |= ways - {"next"}
+        if "next" not in ways:
+            return left
+    return left | {"next"}
+
+
+def _ways_of(statement: cst.CSTNode) -> frozenset[str]:
+    match statement:
+        case cst.SimpleStatementLine():
+            return _ways_of_line(statement)
+        case cst.If():
+            otherwise: frozenset[str] = frozenset({"next"})
+            if isinstance(statement.orelse, cst.If):
+                otherwise = _ways_of(statement.orelse)
+            elif statement.orelse is not None:
+                otherwise = _ways_out(_statements(statement.orelse.body))
+            return _ways_out(_statements(statement.body)) | otherwise
+        case cst.Try() | cst.TryStar():
+            ways = _ways_out(_statements(statement.body))
+            for handler in statement.handlers:
+                ways |= _ways_out(_statements(handler.body))
+            if statement.finalbody is None:
+                return ways
+            last = _ways_out(_statements(statement.finalbody.body))
+            return (last - {"next"}) | (ways if "next" in last else frozenset())
+        case cst.With():
+            return _ways_out(_statements(statement.body))
+    return frozenset({"next"})
+
+
+def _ways_of_line(line: cst.SimpleStatementLine) -> frozenset[str]:
+    for small in line.body:
+        if isinstance(small, (cst.Raise, cst.Break, cst.Continue)):
+            return frozenset()
+        if not all(_comes_back(call) for call in _calls(small)):
+            return frozenset()
+        if isinstance(small, cst.Return):
+            return frozenset({"return"})
+    return frozenset({"next"})
 
 
 def _comes_back(call: cst.Call) -> bool:

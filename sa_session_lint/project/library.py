@@ -140,6 +140,8 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
             return Manager(UNKNOWN)
         case Session(), ("__enter__" | "__aenter__"):
             return receiver if name == "__enter__" else Coroutine(receiver)
+        case Registry(), "query_property":
+            return Method(receiver, "query")
         case Maker(), "begin":
             session = instantiate(index, receiver, call, scope, path)
             return Manager(replace(session, how="with"), receiver.kind == "async")

@@ -77,7 +77,10 @@ class Parameter:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A module, class or function. Comprehensions and lambdas belong to the scope around them."""
+    """A module, class or function. Comprehensions and lambdas belong to the scope around them.
+
+    `loads` are the names read, `outer` those declared global or nonlocal, `in_handlers` the calls that stand in an `except` block.
+    """
 
     kind: Literal["module", "class", "function"]
     name: str
@@ -99,6 +102,7 @@ class Scope:
     calls: list[Call] = field(default_factory=list)
     loads: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
+    in_handlers: set[int] = field(default_factory=set)
 
     @property
     def is_generator(self) -> bool:
@@ -262,7 +266,9 @@ class _Lowering:
                 self.value(handler.type)
             if handler.name is not None:
                 self.bind(handler.name.name, OPAQUE, handler, handler, "other")
+            first, scope = len(self.scope.calls), self.scope
             self.block(handler.body)
+            scope.in_handlers.update(call.at for call in scope.calls[first:])
         if node.orelse is not None:
             self.else_(node.orelse)
         if node.finalbody is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sa_session_lint.project.entry import entry
+from sa_session_lint.model.vocabulary import TASK_CLASSES
+from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Name
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import Use, dependents, framework, is_aside, registry_of, uses
-from sa_session_lint.project.value import External, Method, Place, Registry
+from sa_session_lint.project.value import Class, External, Place, Registry
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -135,8 +136,6 @@ def is_task_hook(index: Index, use: Use) -> bool:
         value = index.value(head, scope.parent or found.module, use.path)
         if isinstance(value, External) and value.dotted.startswith("celery."):
             return True
-        if isinstance(value, Method):
-            continue
-    if scope.owner is not None or (scope.parent is not None and scope.parent.kind == "function"):
+    if scope.owner is not None and kinds_of(index, Class(use.path, scope.owner.qualname)) & TASK_CLASSES:
         return True
-    return b"celery" in (index.data(use.path) or b"").lower()
+    return entry(index, found, scope) is None and b"celery" in (index.data(use.path) or b"").lower()
