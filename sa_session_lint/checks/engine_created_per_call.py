@@ -7,7 +7,6 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import entry, kinds_of
-from sa_session_lint.project.evaluate import Result
 from sa_session_lint.project.expression import Attribute, Call, Name, text
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers, dependents, framework, is_aside
@@ -42,7 +41,7 @@ class EngineCreatedPerCall(Check):
 
     def gives_session(self, scope: Scope) -> bool:
         """Whether a function opens a session for each of several callers in a program that runs for long."""
-        if framework(self.index) is None or not isinstance(self.index.ask(Result(self.file.path, scope.qualname)), Session):
+        if framework(self.index) is None or not isinstance(self.index.result(self.file.path, scope.qualname), Session):
             return False
         return sum(1 for found, caller, _ in callers(self.index, self.file.path, scope) if caller.kind == "function" and not is_aside(found.path)) > 1
 

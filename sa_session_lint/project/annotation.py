@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project import evaluate as values
 from sa_session_lint.project.expression import Attribute, Call, Choice, Const, Defined, Expression, Imported, Item, Name, Row
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.value import (
@@ -62,11 +61,11 @@ def annotated(index: Index, expression: Expression | None, scope: Scope, path: s
             alias = _definition(index, expression, scope, path)
             if alias is not None:
                 return annotated(index, alias[0], alias[1], alias[2], depth + 1)
-            return _of_type(values.evaluate(index, expression, scope, path), Place(path, 0))
+            return _of_type(index.value(expression, scope, path), Place(path, 0))
     return UNKNOWN
 
 
-def result(index: Index, expression: Expression, scope: Scope, path: str, is_generator: bool) -> Value:
+def promised(index: Index, expression: Expression, scope: Scope, path: str, is_generator: bool) -> Value:
     """What a function so annotated gives; for a generator, what it yields."""
     if is_generator and isinstance(expression, Item):
         first = expression.key.items[0] if isinstance(expression.key, Row) and expression.key.items else expression.key
@@ -81,14 +80,14 @@ def dependency(index: Index, expression: Expression | None, scope: Scope, path: 
     target = depended(expression)
     if target is None:
         return UNKNOWN
-    function = values.evaluate(index, target, scope, path)
+    function = index.value(target, scope, path)
     value = provided(index, function)
     return replace(value, how="depends") if isinstance(value, Session) else value
 
 
 def is_depends(index: Index, call: Call, scope: Scope, path: str) -> bool:
     """Whether a call is `Depends(...)` or `Security(...)`."""
-    function = values.evaluate(index, call.function, scope, path)
+    function = index.value(call.function, scope, path)
     return isinstance(function, External) and function.dotted in v.DEPENDS
 
 
@@ -101,12 +100,12 @@ def provided(index: Index, function: Value) -> Value:
     """What a dependency gives to the function that depends on it."""
     match function:
         case Function():
-            value = index.ask(values.Result(function.path, function.qualname))
+            value = index.result(function.path, function.qualname)
         case Gives(inner):
             value = inner
         case Instance(cls, qualname):
-            member = index.ask(values.Member(cls, qualname, "__call__"))
-            value = index.ask(values.Result(member.path, member.qualname)) if isinstance(member, Function) else UNKNOWN
+            member = index.member(cls, qualname, "__call__")
+            value = index.result(member.path, member.qualname) if isinstance(member, Function) else UNKNOWN
         case Class(cls, qualname):
             value = Instance(cls, qualname)
         case Maker() | SessionClass():
@@ -170,7 +169,7 @@ def _generic(index: Index, base: Expression, key: Expression, scope: Scope, path
         return UNKNOWN
     if name in _STREAMS:
         return UNKNOWN
-    return _of_type(values.evaluate(index, base, scope, path), Place(path, 0))
+    return _of_type(index.value(base, scope, path), Place(path, 0))
 
 
 def _of_type(value: Value, place: Place) -> Value:
@@ -199,7 +198,7 @@ def _definition(index: Index, expression: Expression, scope: Scope, path: str, d
     if depth > 8:
         return None
     if isinstance(expression, Attribute):
-        module = values.evaluate(index, expression.value, scope, path)
+        module = index.value(expression.value, scope, path)
         return _exported(index, module.path, expression.name, depth) if isinstance(module, Module) else None
     if not isinstance(expression, Name):
         return None

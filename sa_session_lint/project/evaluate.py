@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project import annotation as annotations
+from sa_session_lint.project.annotation import annotated, dependency, promised
 from sa_session_lint.project.expression import (
     Attribute,
     Await,
@@ -31,7 +31,7 @@ from sa_session_lint.project.expression import (
     Table,
 )
 from sa_session_lint.project.library import call_external, call_method, instantiate
-from sa_session_lint.project.outline import Binding, Scope
+from sa_session_lint.project.outline import Binding, Scope, Store
 from sa_session_lint.project.value import (
     NOTHING,
     UNKNOWN,
@@ -148,10 +148,10 @@ def lookup(index: Index, name: str, scope: Scope, path: str) -> Value:
 
 def _bound(index: Index, binding: Binding, scope: Scope, path: str) -> Value:
     if binding.how == "annotation":
-        return annotations.annotated(index, binding.annotation, scope, path) if binding.annotation is not None else UNKNOWN
+        return annotated(index, binding.annotation, scope, path) if binding.annotation is not None else UNKNOWN
     value = evaluate(index, binding.value, binding.within or scope, path)
     if value is UNKNOWN and binding.annotation is not None:
-        value = annotations.annotated(index, binding.annotation, scope, path)
+        value = annotated(index, binding.annotation, scope, path)
     return value
 
 
@@ -159,7 +159,7 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
     parameter = scope.parameters[position]
     owner = scope.owner
     if position == 0 and owner is not None:
-        decorators = {v for d in scope.decorators if (v := _plain(d)) is not None}
+        decorators = {name for d in scope.decorators if (name := _plain(d)) is not None}
         if "staticmethod" not in decorators:
             if "classmethod" in decorators or scope.name in {"__new__", "__init_subclass__", "__class_getitem__"}:
                 return Class(path, owner.qualname)
@@ -167,11 +167,11 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
     around = scope.parent if scope.parent is not None else scope
     found: Value = UNKNOWN
     if parameter.annotation is not None:
-        found = annotations.annotated(index, parameter.annotation, around, path)
+        found = annotated(index, parameter.annotation, around, path)
     if found is UNKNOWN or isinstance(found, Session):
-        dependency = annotations.dependency(index, parameter.default, around, path)
-        if isinstance(dependency, Session):
-            return dependency
+        injected = dependency(index, parameter.default, around, path)
+        if isinstance(injected, Session):
+            return injected
     return found
 
 
@@ -349,7 +349,7 @@ class Member:
                     if isinstance(inner, Attribute) and inner.name == self.name:
                         declared.append(store.value)
             if declared:
-                return join([annotations.annotated(index, a, scope, self.path) for a in declared])
+                return join([annotated(index, a, scope, self.path) for a in declared])
         if values:
             return value
         for base in scope.bases:
@@ -378,9 +378,9 @@ def _assigned(index: Index, owner: Class | Made, name: str) -> Value:
     return join(values) if values else UNKNOWN
 
 
-def _self_stores(scopes: dict[str, Scope], owner: Scope) -> list[tuple[Scope, object]]:
+def _self_stores(scopes: dict[str, Scope], owner: Scope) -> list[tuple[Scope, Store]]:
     """Every assignment to an attribute of the first parameter in the methods of a class."""
-    found = []
+    found: list[tuple[Scope, Store]] = []
     for method in scopes.values():
         if method.owner is owner and method.parameters:
             me = method.parameters[0].name
@@ -473,7 +473,7 @@ class Result:
         values = [evaluate(index, g.value, scope, self.path) for g in given]
         value = join(values) if values else NOTHING
         if value is UNKNOWN and scope.result is not None:
-            value = annotations.result(index, scope.result, around, self.path, scope.is_generator)
+            value = promised(index, scope.result, around, self.path, scope.is_generator)
         if seen & {"contextmanager", "asynccontextmanager"}:
             return Manager(value, "asynccontextmanager" in seen)
         if scope.is_generator:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from sa_session_lint.finding import Failure
 from sa_session_lint.model.settings import Settings
 from sa_session_lint.project.environment import Pins, pins
-from sa_session_lint.project.evaluate import evaluate
+from sa_session_lint.project.evaluate import Member, Result, called, entered, evaluate
 from sa_session_lint.project.expression import Call, Expression
 from sa_session_lint.project.modules import Modules
 from sa_session_lint.project.outline import Outline, Scope, outline
@@ -124,6 +124,22 @@ class Index:
     def value(self, expression: Expression, scope: Scope, path: str) -> Value:
         """What an expression of `path`, met in `scope`, stands for."""
         return evaluate(self, expression, scope, path)
+
+    def result(self, path: str, qualname: str) -> Value:
+        """What calling a function of the project gives."""
+        return self.ask(Result(path, qualname))
+
+    def member(self, path: str, qualname: str, name: str) -> Value:
+        """An attribute of a class of the project or of its instances."""
+        return self.ask(Member(path, qualname, name))
+
+    def called(self, function: Value, call: Call, scope: Scope, path: str) -> Value:
+        """What calling `function` in this call gives."""
+        return called(self, function, call, scope, path)
+
+    def entered(self, value: Value) -> Value:
+        """What a with-block over `value` binds."""
+        return entered(self, value)
 
     def once(self, key: object, compute: Callable[[], T]) -> T:
         """A fact about the project, computed once under `key`."""

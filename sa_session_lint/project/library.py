@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.vocabulary import Kind
-from sa_session_lint.project import annotation as annotations
-from sa_session_lint.project import evaluate as values
+from sa_session_lint.project.annotation import annotated, dependency
 from sa_session_lint.project.expression import Call, Const, Expression
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.value import (
@@ -44,7 +43,7 @@ def call_external(index: Index, dotted: str, call: Call, scope: Scope, path: str
     role = v.ROLES.get(dotted)
     if role is not None:
         return _role(index, role, call, scope, path)
-    first = values.evaluate(index, call.arguments[0], scope, path) if call.arguments else UNKNOWN
+    first = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
     match dotted:
         case "builtins.next" | "builtins.anext":
             value = _dropped(first)
@@ -52,20 +51,20 @@ def call_external(index: Index, dotted: str, call: Call, scope: Scope, path: str
         case "contextlib.closing" | "contextlib.aclosing" | "contextlib.nullcontext":
             return Manager(first, dotted == "contextlib.aclosing")
         case "contextlib.contextmanager" | "contextlib.asynccontextmanager":
-            made = index.ask(values.Result(first.path, first.qualname)) if isinstance(first, Function) else UNKNOWN
+            made = index.result(first.path, first.qualname) if isinstance(first, Function) else UNKNOWN
             return Gives(Manager(made.value, made.is_async)) if isinstance(made, Generator) else UNKNOWN
         case "functools.partial":
             inner = replace(call, function=call.arguments[0], arguments=call.arguments[1:]) if call.arguments else call
-            return Gives(values.called(index, first, inner, scope, path))
+            return Gives(index.called(first, inner, scope, path))
         case "werkzeug.local.LocalProxy":
             return shared(first.value) if isinstance(first, Gives) else UNKNOWN
         case "typing.cast" | "typing_extensions.cast":
-            second = values.evaluate(index, call.arguments[1], scope, path) if len(call.arguments) > 1 else UNKNOWN
-            return annotations.annotated(index, call.arguments[0], scope, path) if second is UNKNOWN and call.arguments else second
+            second = index.value(call.arguments[1], scope, path) if len(call.arguments) > 1 else UNKNOWN
+            return annotated(index, call.arguments[0], scope, path) if second is UNKNOWN and call.arguments else second
         case "builtins.getattr" | "builtins.super" | "builtins.type" | "builtins.vars":
             return UNKNOWN
     if dotted in v.DEPENDS:
-        return annotations.dependency(index, call, scope, path)
+        return dependency(index, call, scope, path)
     if dotted in v.CACHES:
         return UNKNOWN
     return Made(dotted, place)
@@ -91,11 +90,11 @@ def _role(index: Index, role: tuple[v.Role, Kind], call: Call, scope: Scope, pat
         base = Options()
         found: Kind | None = kind
         if cls is not None:
-            made = values.evaluate(index, cls, scope, path)
+            made = index.value(cls, scope, path)
             found, base = _class(made)
         return Maker(found, _options(index, call, scope, path, base), place)
     factory = call.keyword("session_factory") or (call.arguments[0] if call.arguments else None)
-    made = values.evaluate(index, factory, scope, path) if factory is not None else UNKNOWN
+    made = index.value(factory, scope, path) if factory is not None else UNKNOWN
     options = Options(None)
     found = kind
     if isinstance(made, Maker):
@@ -119,7 +118,7 @@ def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -
     expire = base.expire
     given = call.keyword("expire_on_commit")
     if given is not None:
-        value = values.evaluate(index, given, scope, path)
+        value = index.value(given, scope, path)
         expire = value.value if isinstance(value, Literal_) and isinstance(value.value, bool) else None
     elif call.spread:
         expire = None
@@ -156,8 +155,8 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
         case Generator(), ("__anext__" | "asend"):
             return Coroutine(_dropped(receiver))
         case Made(dotted), ("enter_context" | "enter_async_context") if dotted in {"contextlib.ExitStack", "contextlib.AsyncExitStack"}:
-            first = values.evaluate(index, call.arguments[0], scope, path) if call.arguments else UNKNOWN
-            inside = values.entered(index, first)
+            first = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
+            inside = index.entered(first)
             return Coroutine(inside) if name == "enter_async_context" else inside
         case Made("flask_sqlalchemy.SQLAlchemy", place), "create_scoped_session":
             return Registry("sync", Options(None), "framework", place)

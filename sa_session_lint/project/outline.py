@@ -11,9 +11,9 @@ Order is not kept: a name has all the values that it is ever bound to in its sco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import libcst as cst
 
@@ -545,7 +545,7 @@ class _Lowering:
 
 _CONSTANTS: dict[str, Expression] = {"None": NONE, "True": Const(True), "False": Const(False)}
 
-_STATEMENTS = {
+_STATEMENTS: dict[type[cst.CSTNode], Callable[[_Lowering, Any], None]] = {
     cst.SimpleStatementLine: _Lowering.block, cst.IndentedBlock: _Lowering.block, cst.SimpleStatementSuite: _Lowering.block,
     cst.Expr: _Lowering.expr, cst.Assign: _Lowering.assign, cst.AnnAssign: _Lowering.ann_assign, cst.AugAssign: _Lowering.aug_assign,
     cst.TypeAlias: _Lowering.type_alias, cst.Del: _Lowering.delete, cst.Return: _Lowering.return_, cst.Raise: _Lowering.raise_,
@@ -553,9 +553,9 @@ _STATEMENTS = {
     cst.Else: _Lowering.else_, cst.While: _Lowering.while_, cst.For: _Lowering.for_, cst.Try: _Lowering.try_, cst.TryStar: _Lowering.try_,
     cst.With: _Lowering.with_, cst.Match: _Lowering.match_, cst.Import: _Lowering.import_, cst.ImportFrom: _Lowering.import_from,
     cst.FunctionDef: _Lowering.function, cst.ClassDef: _Lowering.class_,
-}  # type: ignore[var-annotated]  # fmt: skip
+}  # fmt: skip
 
-_EXPRESSIONS = {
+_EXPRESSIONS: dict[type[cst.CSTNode], Callable[[_Lowering, Any], Expression]] = {
     cst.Name: _Lowering.name, cst.Attribute: _Lowering.attribute, cst.Call: _Lowering.call, cst.Subscript: _Lowering.subscript,
     cst.Await: _Lowering.await_, cst.Tuple: _Lowering.row, cst.List: _Lowering.row, cst.Set: _Lowering.row, cst.Dict: _Lowering.table,
     cst.IfExp: _Lowering.if_exp, cst.BooleanOperation: _Lowering.boolean, cst.BinaryOperation: _Lowering.binary,
@@ -563,7 +563,7 @@ _EXPRESSIONS = {
     cst.Lambda: _Lowering.lambda_, cst.GeneratorExp: _Lowering.comprehension, cst.ListComp: _Lowering.comprehension,
     cst.SetComp: _Lowering.comprehension, cst.DictComp: _Lowering.comprehension, cst.FormattedString: _Lowering.formatted,
     cst.ConcatenatedString: _Lowering.concatenated, cst.SimpleString: _Lowering.string, cst.Integer: _Lowering.integer,
-}  # type: ignore[var-annotated]  # fmt: skip
+}  # fmt: skip
 
 
 def _part(value: Expression, index: int) -> Expression:

@@ -1,0 +1,176 @@
+"""One file as bytes, text and LibCST tree. Nothing of it is ever run; what cannot be read becomes a Failure with its reason."""
+
+from __future__ import annotations
+
+import gc
+import io
+import re
+import stat
+import tokenize
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from sa_session_lint.finding import Failure, Span
+from sa_session_lint.guard import refusal
+
+
+class Unreadable(Exception):
+    """A file that cannot be read or parsed; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment with its `#`; `alone` when nothing stands before it on its line. 1-based."""
+
+    line: int
+    column: int
+    text: str
+    alone: bool
+
+
+class Source:
+    """A file of the project. `path` is relative to the project root; `text` is without byte order mark."""
+
+    def __init__(self, path: str, data: bytes, text: str, encoding: str) -> None:
+        self.path = path
+        self.data = data
+        self.text = text
+        self.encoding = encoding
+
+    @classmethod
+    def read(cls, file: Path, path: str) -> Source:
+        """Read a file from disk. Raises Unreadable for what is no regular file or may not be read."""
+        try:
+            if not stat.S_ISREG(file.stat().st_mode):
+                raise Unreadable(Failure(path, None, "read", "not a regular file"))
+            return cls.from_bytes(file.read_bytes(), path)
+        except OSError as error:
+            raise Unreadable(Failure(path, None, "read", error.strerror or str(error))) from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str) -> Source:
+        """Decode by byte order mark and coding cookie (PEP 263), UTF-8 without either. Raises Unreadable."""
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise Unreadable(Failure(path, 1, "read", "UTF-16 is no encoding for Python source"))
+        if b"\0" in data:
+            line = data[: data.index(b"\0")].count(b"\n") + 1
+            raise Unreadable(Failure(path, line, "read", "holds a null byte"))
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            text = data.decode(encoding)
+        except SyntaxError as error:
+            raise Unreadable(Failure(path, 1, "read", str(error))) from error
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise Unreadable(Failure(path, line, "read", f"not {error.encoding}: byte 0x{data[error.start]:02x}")) from error
+        return cls(path, data, text.removeprefix("\ufeff"), encoding)
+
+    @cached_property
+    def module(self) -> cst.Module:
+        """The tree. Raises Unreadable: stage read for what would crash or stall the parser, stage parse for what it rejects."""
+        refused = refusal(self.text)
+        if refused is not None:
+            line, why = refused
+            raise Unreadable(Failure(self.path, line, "read", why))
+        collecting = gc.isenabled()
+        gc.disable()  # halves the time of a parse
+        try:
+            return cst.parse_module(self.text)
+        except cst.ParserSyntaxError as error:
+            raise Unreadable(Failure(self.path, error.raw_line, "parse", error.message)) from error
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # LibCST's Rust part panics with an exception that is no Exception
+            raise Unreadable(Failure(self.path, None, "parse", f"{type(error).__name__}: {error}")) from error
+        finally:
+            if collecting:
+                gc.enable()
+
+    @cached_property
+    def _positions(self) -> object:
+        return MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
+
+    def span_of(self, node: cst.CSTNode) -> Span:
+        """Where a node of this file's tree stands. The first call costs about two parses, so only files with findings pay."""
+        where = self._positions[node]  # type: ignore[index]
+        return Span(where.start.line, where.start.column + 1, where.end.line, where.end.column + 1)
+
+    def statement_of(self, span: Span) -> tuple[int, int]:
+        """First and last line of the innermost simple statement, or of the header of the compound statement, that holds `span`."""
+        at = bisect_right(self._statements, (span.line, 10**9)) - 1
+        best = (span.line, span.end_line)
+        while at >= 0:
+            first, last = self._statements[at]
+            if first <= span.line <= last:
+                return first, max(last, min(span.end_line, last))
+            at -= 1
+            if best[0] - first > 2000:
+                break
+        return best
+
+    @cached_property
+    def _statements(self) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        stack: list[cst.CSTNode] = [self.module]
+        while stack:
+            node = stack.pop()
+            body = getattr(node, "body", None)
+            if isinstance(node, cst.SimpleStatementLine):
+                span = self.span_of(node)
+                found.append((span.line, span.end_line))
+                continue
+            if isinstance(node, (cst.BaseCompoundStatement, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
+                first = self.span_of(node).line
+                if isinstance(node, (cst.FunctionDef, cst.ClassDef)) and node.decorators:
+                    first = min(first, self.span_of(node.decorators[0]).line)
+                if isinstance(body, cst.BaseSuite):
+                    inner = body.body[0] if body.body else None
+                    before = self.span_of(inner).line - 1 if inner is not None and isinstance(body, cst.IndentedBlock) else self.span_of(node).line
+                    found.append((first, max(self._header_end(node, first), first) if before >= first else first))
+            for child in node.children:
+                if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
+                    stack.append(child)
+        return sorted(found)
+
+    def _header_end(self, node: cst.CSTNode, first: int) -> int:
+        """The last line of what stands before a compound statement's body."""
+        last = first
+        for child in node.children:
+            if not isinstance(child, (cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase, cst.If)):
+                try:
+                    last = max(last, self.span_of(child).end_line)
+                except KeyError:
+                    continue
+        return last
+
+    @cached_property
+    def comments(self) -> tuple[Comment, ...]:
+        """Every comment, found by a scan that knows strings; no parse is needed."""
+        if "#" not in self.text:
+            return ()
+        found: list[Comment] = []
+        starts = [0, *(m.end() for m in _NEWLINE.finditer(self.text))]
+        for match in _TOKEN.finditer(self.text):
+            if self.text[match.start()] == "#":
+                line = bisect_right(starts, match.start())
+                begin = starts[line - 1]
+                before = self.text[begin : match.start()]
+                found.append(Comment(line, len(before) + 1, match[0].rstrip(), not before.strip()))
+        return tuple(found)
+
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_TOKEN = re.compile(
+    r'#[^\r\n]*|"""(?:[^\\"]+|\\.|"(?!""))*(?:"""|\Z)|\'\'\'(?:[^\\\']+|\\.|\'(?!\'\'))*(?:\'\'\'|\Z)'
+    r'|"(?:[^\\"\r\n]+|\\(?:\r\n|.))*"?|\'(?:[^\\\'\r\n]+|\\(?:\r\n|.))*\'?',
+    re.DOTALL,
+)

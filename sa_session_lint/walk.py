@@ -1,0 +1,107 @@
+"""One traversal per file for all checks, in LibCST's own visit order.
+
+LibCST's `module.visit` rebuilds what it walks and calls every visitor hook of every node; a pass that does nothing costs as much as
+the parse. This walk reads children from a table, skips whitespace and comments, and calls only the methods that a visitor overrides.
+It keeps its own stack: deep trees do not run into the recursion limit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import libcst as cst
+
+from sa_session_lint.visit_order import ORDER
+
+Hook = Callable[[Any], Any]
+V = TypeVar("V", bound=cst.CSTVisitor)
+
+_HANDLERS: dict[type, tuple[dict[str, str], dict[str, str]]] = {}
+
+
+def handlers(cls: type) -> tuple[dict[str, str], dict[str, str]]:
+    """Node class name -> method that visits it, and that leaves it, as far as `cls` overrides them.
+
+    Raises TypeError for a method that this walk would never call: attribute visitors, whitespace, comments, misspelt nodes,
+    and the decorators of `libcst.matchers`.
+    """
+    if cls not in _HANDLERS:
+        found: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        for name in dir(cls):
+            prefix, _, node = name.partition("_")
+            if prefix not in {"visit", "leave"} or not node:
+                continue
+            method = getattr(cls, name)
+            if method is getattr(cst.CSTVisitor, name, None):
+                continue
+            if hasattr(method, "_libcst_positive_matchers") or hasattr(method, "__libcst_matchers__"):
+                raise TypeError(f"{cls.__name__}.{name}: matchers are not supported here")
+            if node not in ORDER:
+                raise TypeError(f"{cls.__name__}.{name}: the walk never calls this; nodes are visited by class name, whitespace never")
+            found[prefix == "leave"][node] = name
+        _HANDLERS[cls] = found
+    return _HANDLERS[cls]
+
+
+def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Exception], None] | None = None) -> None:
+    """Drive all `visitors` over `module`. Returning False from a visit keeps that visitor, and no other, out of the children;
+    its leave is still called. A visitor that raises is reported to `on_error` (without one, the exception goes up) and called no more.
+    """
+    visits: dict[str, list[tuple[int, Hook]]] = defaultdict(list)
+    leaves: dict[str, list[tuple[int, Hook]]] = defaultdict(list)
+    for number, visitor in enumerate(visitors):
+        visit, leave = handlers(type(visitor))
+        for node, name in visit.items():
+            visits[node].append((number, getattr(visitor, name)))
+        for node, name in leave.items():
+            leaves[node].append((number, getattr(visitor, name)))
+    dead: set[int] = set()
+    pruned_at: dict[int, cst.CSTNode] = {}  # visitor -> the node whose children it does not want
+
+    def call(hooks: list[tuple[int, Hook]], node: cst.CSTNode, entering: bool) -> None:
+        for number, hook in hooks:
+            if number in dead or (number in pruned_at and (entering or pruned_at[number] is not node)):
+                continue
+            try:
+                answer = hook(node)
+            except Exception as error:
+                if on_error is None:
+                    raise
+                dead.add(number)
+                on_error(visitors[number], error)
+                continue
+            if entering and answer is False:
+                pruned_at[number] = node
+
+    stack: list[tuple[cst.CSTNode, bool]] = [(module, True)]
+    push, pop = stack.append, stack.pop
+    while stack:
+        node, entering = pop()
+        kind = type(node).__name__
+        if not entering:
+            if kind in leaves:
+                call(leaves[kind], node, False)
+            if pruned_at:
+                for number in [n for n, at in pruned_at.items() if at is node]:
+                    del pruned_at[number]
+            continue
+        if kind in visits:
+            call(visits[kind], node, True)
+            if len(pruned_at) + len(dead) >= len(visitors) and visitors and len(pruned_at.keys() | dead) == len(visitors):
+                if kind in leaves:
+                    call(leaves[kind], node, False)
+                for number in [n for n, at in pruned_at.items() if at is node]:
+                    del pruned_at[number]
+                continue
+        if kind in leaves or pruned_at:
+            push((node, False))
+        for field in reversed(ORDER[kind]):
+            child = getattr(node, field)
+            if child.__class__ is tuple or child.__class__ is list:
+                for one in reversed(child):
+                    if isinstance(one, cst.CSTNode):
+                        push((one, True))
+            elif isinstance(child, cst.CSTNode):
+                push((child, True))
