@@ -75,7 +75,7 @@ def check(request: Request, progress: Progress | None = None) -> Report:
     started = time.perf_counter()
     entries = catalogue.load()
     projects = list(_projects(request))
-    top = request.project_root or (projects[0][0] if len(projects) == 1 else Path(os.path.commonpath([r for r, _ in projects] or ["."])))
+    top = request.project_root or (projects[0][0] if len(projects) == 1 else Path(os.path.commonpath([str(r) for r, _ in projects] or ["."])))
     reports: list[Report] = []
     total, done = sum(len(files) for _, files in projects), 0
     for root, files in projects:
@@ -83,6 +83,15 @@ def check(request: Request, progress: Progress | None = None) -> Report:
         reports.append(_check_project(request, entries, root, files, step))
         done += len(files)
     return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)
+
+
+def open_project(file: Path, project_root: Path | None, overrides: config.Overrides) -> tuple[Index, str]:
+    """The index of the project that holds `file`, and the file's path in it. Raises config.ConfigError."""
+    root = Path(os.path.abspath(project_root)) if project_root is not None else root_of(file)
+    settings = config.load(root).overridden(overrides)
+    path = _relative(file, root)
+    known = list_python(root, respect_gitignore=settings.respect_gitignore)
+    return Index(root, tuple(sorted({*known, path})), _settings(settings), settings.target_versions), path
 
 
 def _projects(request: Request) -> Iterator[tuple[Path, list[Path]]]:
@@ -218,7 +227,7 @@ def _merged(root: Path, reports: list[Report], broken: tuple[Failure, ...], seco
         texts.update({move(path): text for path, text in report.texts.items()})
     found.sort(key=lambda r: (r.finding.path, r.finding.span, r.entry.code))
     order: list[Severity] = ["info", "warning", "error"]
-    fail_on = min((r.fail_on for r in reports), key=order.index, default="warning")
+    fail_on: Severity = min((r.fail_on for r in reports), key=order.index, default="warning")
     return Report(
         root, tuple(found), tuple(failures), sum(r.files for r in reports), sum(r.consulted for r in reports),
         sum(r.coarse for r in reports), seconds, texts, fail_on,

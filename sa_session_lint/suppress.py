@@ -76,7 +76,8 @@ def judge(source: Commented, findings: Sequence[Finding], codes: Mapping[str, st
     if not suppressions and not faults:
         return Outcome(tuple(findings), (), ())
     used: set[Suppression] = set()
-    kept, silenced = [], []
+    kept: list[Finding] = []
+    silenced: list[Finding] = []
     for finding in findings:
         hits = [each for each in suppressions if each.rule == finding.rule and _reaches(each, finding)]
         (silenced if hits else kept).append(finding)

@@ -53,10 +53,10 @@ def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Excep
     leaves: dict[str, list[tuple[int, Hook]]] = defaultdict(list)
     for number, visitor in enumerate(visitors):
         visit, leave = handlers(type(visitor))
-        for node, name in visit.items():
-            visits[node].append((number, getattr(visitor, name)))
-        for node, name in leave.items():
-            leaves[node].append((number, getattr(visitor, name)))
+        for kind, name in visit.items():
+            visits[kind].append((number, getattr(visitor, name)))
+        for kind, name in leave.items():
+            leaves[kind].append((number, getattr(visitor, name)))
     dead: set[int] = set()
     pruned_at: dict[int, cst.CSTNode] = {}  # visitor -> the node whose children it does not want
 

@@ -9,8 +9,8 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Name, text
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import callers, dependents, framework, is_aside
-from sa_session_lint.project.value import Engine, External, Function, Place, Session
+from sa_session_lint.project.usage import callers, dependents, is_aside
+from sa_session_lint.project.value import Engine, External, Place
 
 
 class EngineCreatedPerCall(Check):
@@ -22,28 +22,12 @@ class EngineCreatedPerCall(Check):
         call = self.expression(node)
         if not isinstance(value, Engine) or not isinstance(call, Call) or self.is_kept(self.file.outline, scope):
             return
-        if value.place != Place(self.file.path, call.at):
-            made = self.index.value(call.function, scope, self.file.path)
-            if isinstance(made, Function) and not self.is_kept_in(made) and self.gives_session(scope):
-                trail = [self.note(value.place, "makes an engine, and with it a pool, every time")]
-                self.report(node, trail, call=f"{text(call.function)}()", function=scope.name)
-            return
-        if _no_pool(call):
+        if value.place != Place(self.file.path, call.at) or _no_pool(call):
             return
         reason = self.per_call(self.file.outline, scope, 3)
         if reason is not None:
             place, why = reason
             self.report(node, [self.note(place, why)], call=f"{text(call.function)}()", function=scope.name)
-
-    def is_kept_in(self, function: Function) -> bool:
-        found = self.index.outline(function.path)
-        return found is None or self.is_kept(found, found.scopes[function.qualname])
-
-    def gives_session(self, scope: Scope) -> bool:
-        """Whether a function opens a session for each of several callers in a program that runs for long."""
-        if framework(self.index) is None or not isinstance(self.index.result(self.file.path, scope.qualname), Session):
-            return False
-        return sum(1 for found, caller, _ in callers(self.index, self.file.path, scope) if caller.kind == "function" and not is_aside(found.path)) > 1
 
     def per_call(self, found: Outline, scope: Scope, depth: int) -> tuple[Place, str] | None:
         """Why a function runs again and again: a framework enters it, or it is called by one that does."""

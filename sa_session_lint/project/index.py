@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from sa_session_lint.finding import Failure
 from sa_session_lint.model.settings import Settings
-from sa_session_lint.project.environment import Pins, pins
+from sa_session_lint.project.environment import Environment, Pins
 from sa_session_lint.project.evaluate import Member, Result, called, entered, evaluate
 from sa_session_lint.project.expression import Call, Expression
 from sa_session_lint.project.modules import Modules
@@ -34,9 +34,14 @@ class Query(Protocol):
 
 
 class Index:
-    """One project. `read` gives the bytes of a file below the root; a file handed in by `put` stands in for the one on disk."""
+    """One project: `files` are what may be consulted; what is handed in by `put` stands in for the file on disk.
 
-    def __init__(self, root: Path, files: tuple[str, ...], settings: Settings | None = None) -> None:
+    `targets` are versions that the configuration states, whatever the manifests pin.
+    """
+
+    def __init__(
+        self, root: Path, files: tuple[str, ...], settings: Settings | None = None, targets: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         self.root = root
         self.settings = settings or Settings()
         self.modules = Modules(files, self.settings.src)
@@ -51,7 +56,8 @@ class Index:
         self._open: set[Query] = set()
         self._cut: set[Query] = set()
         self._words: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._pins: dict[str, Pins] = {}
+        self._environment = Environment(root)
+        self._targets = targets
         self._facts: dict[object, object] = {}
 
     # -- files --------------------------------------------------------------------------------------------------------
@@ -92,7 +98,10 @@ class Index:
             if not path.endswith("/"):
                 source = self.source(path)
                 if source is not None:
-                    self._outlines[path] = outline(path, source.module)
+                    try:
+                        self._outlines[path] = outline(path, source.module)
+                    except Exception as error:  # a mistake of ours costs this file, not the run
+                        self.failures[path] = Failure(path, None, "check", f"outline: {type(error).__name__}: {error}")
         found = self._outlines[path]
         if found is not None:
             self.consulted.add(path)
@@ -180,7 +189,4 @@ class Index:
 
     def pins(self, path: str) -> Pins:
         """The versions that the manifests nearest to `path` pin."""
-        folder = path.rpartition("/")[0]
-        if folder not in self._pins:
-            self._pins[folder] = pins(self.root, self.root / folder)
-        return self._pins[folder]
+        return self._environment.pins((self.root / path).parent).targeting(self._targets)

@@ -536,8 +536,8 @@ class _Lowering:
         return OPAQUE
 
     def string(self, node: cst.SimpleString) -> Expression:
-        value = node.evaluated_value
-        return Const(value) if isinstance(value, str) else OPAQUE
+        text = node.raw_value
+        return OPAQUE if "\\" in text or "b" in node.prefix.lower() else Const(text)
 
     def integer(self, node: cst.Integer) -> Expression:
         return Const(node.evaluated_value)

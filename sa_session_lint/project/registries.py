@@ -9,7 +9,7 @@ from sa_session_lint.model.vocabulary import TASK_CLASSES
 from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Name
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import Use, dependents, framework, is_aside, registry_of, uses
+from sa_session_lint.project.usage import Use, dependents, framework, is_aside, opened, registry_of, uses
 from sa_session_lint.project.value import Class, External, Place, Registry
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def kind_of_use(index: Index, registry: Registry) -> Served | None:
             for scope in found.scopes.values():
                 if scope.kind != "function":
                     continue
-                for place, worked in uses(index, found, scope):
+                for place, worked in (*uses(index, found, scope), *opened(index, found, scope)):
                     behind = registry_of(index, worked)
                     if behind is None or behind.place != registry.place:
                         continue

@@ -108,17 +108,29 @@ def uses(index: Index, found: Outline, scope: Scope) -> tuple[tuple[Place, Regis
 
 
 def _worked(index: Index, call: Call, scope: Scope, path: str) -> Registry | Session | None:
-    if not isinstance(call.function, (Attribute, Name)):
+    """The session or registry whose method a call is, also further down its chain: `Session.query(...).all()`, `User.query.get(1)`."""
+    if not isinstance(call.function, Attribute):
         return None
     for part in (call.function, *receivers(call.function)):
-        value = index.value(part, scope, path)
-        if isinstance(value, Method):
-            value = value.receiver
-        if isinstance(value, Registry) and value.scope != "framework":
-            return value
-        if isinstance(value, Session) and value.how in {"shared", "registry"} and value.place is not None:
-            return value
+        value = index.value(part, scope, path) if isinstance(part, Attribute) else UNKNOWN
+        if not isinstance(value, Method) or value.name not in v.SESSION_CALLS:
+            continue
+        owner = value.receiver
+        if isinstance(owner, Registry) and owner.scope != "framework":
+            return owner
+        if isinstance(owner, Session) and owner.how in {"shared", "registry"} and owner.place is not None:
+            return owner
     return None
+
+
+def opened(index: Index, found: Outline, scope: Scope) -> tuple[tuple[Place, Registry], ...]:
+    """The calls of a function that take the session of a registry: `db = ScopedSession()`."""
+
+    def search() -> tuple[tuple[Place, Registry], ...]:
+        values = ((call, index.value(call.function, scope, found.path)) for call in scope.calls)
+        return tuple((Place(found.path, call.at), value) for call, value in values if isinstance(value, Registry))
+
+    return index.once(("opened", found.path, scope.qualname), search)
 
 
 def registry_of(index: Index, value: Registry | Session) -> Registry | None:

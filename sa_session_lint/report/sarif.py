@@ -1,0 +1,130 @@
+"""SARIF 2.1.0 for code scanning: the trail as a code flow, the entry as the rule's help.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sa_session_lint import __version__
+from sa_session_lint.finding import Failure, Fix, Note, Span
+from sa_session_lint.report import Style
+from sa_session_lint.report.frame import lines_of
+
+if TYPE_CHECKING:
+    from sa_session_lint.catalogue import Entry
+    from sa_session_lint.run import Report, Reported
+
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def render(report: Report, style: Style) -> str:
+    """One SARIF document."""
+    return json.dumps(document(report), ensure_ascii=False, indent=2) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The document as plain values."""
+    entries = list(dict.fromkeys(reported.entry for reported in report.reported))
+    numbers = {entry.name: number for number, entry in enumerate(entries)}
+    seen: Counter[str] = Counter()
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "sa-session-lint", "version": __version__, "rules": [_rule(entry) for entry in entries]}},
+                "columnKind": "unicodeCodePoints",
+                "originalUriBaseIds": {"SRCROOT": {"uri": f"{report.root.as_uri()}/"}},
+                "invocations": [
+                    {
+                        "executionSuccessful": not any(f.reported for f in report.failures),
+                        "toolExecutionNotifications": [_notification(failure) for failure in report.failures],
+                    }
+                ],
+                "results": [_result(reported, report, numbers, seen) for reported in report.reported],
+            }
+        ],
+    }
+
+
+def _rule(entry: Entry) -> dict[str, Any]:
+    text = f"{entry.problem}\n\n{entry.why}\n\n{entry.solution}"
+    markdown = f"## Problem\n\n{entry.problem}\n\n## Why\n\n{entry.why}\n\n## Solution\n\n{entry.solution}\n\n"
+    markdown += "## Gotchas\n\n" + "\n".join(f"- {gotcha}" for gotcha in entry.gotchas)
+    rule: dict[str, Any] = {
+        "id": entry.code,
+        "name": "".join(part.capitalize() for part in entry.name.split("-")),
+        "shortDescription": {"text": entry.title},
+        "fullDescription": {"text": entry.problem},
+        "help": {"text": text, "markdown": markdown},
+        "defaultConfiguration": {"level": _LEVELS[entry.severity]},
+        "properties": {"tags": ["sqlalchemy", *entry.tags], "rule": entry.name},
+    }
+    if entry.docs:
+        rule["helpUri"] = entry.docs[0]
+    return rule
+
+
+def _result(reported: Reported, report: Report, numbers: dict[str, int], seen: Counter[str]) -> dict[str, Any]:
+    found = reported.finding
+    result: dict[str, Any] = {
+        "ruleId": reported.entry.code,
+        "ruleIndex": numbers[reported.entry.name],
+        "level": _LEVELS[reported.severity],
+        "message": {"text": reported.message},
+        "locations": [_location(found.path, found.span)],
+        "partialFingerprints": {"sessionFinding/v1": _fingerprint(reported, report, seen)},
+    }
+    if found.trail:
+        steps = [*found.trail, Note(found.path, found.span, reported.message)]
+        flow = [{"location": {**_location(note.path, note.span), "message": {"text": note.text}}} for note in steps]
+        result["codeFlows"] = [{"threadFlows": [{"locations": flow}]}]
+    if found.fix is not None:
+        result["fixes"] = [_fix(found.fix)]
+    return result
+
+
+def _location(path: str, span: Span) -> dict[str, Any]:
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(path), "uriBaseId": "SRCROOT"}, "region": _region(span)}}
+
+
+def _region(span: Span) -> dict[str, int]:
+    return {"startLine": span.line, "startColumn": span.column, "endLine": span.end_line, "endColumn": span.end_column}
+
+
+def _fingerprint(reported: Reported, report: Report, seen: Counter[str]) -> str:
+    """Stable when lines move: rule, path, the text of the line, and which of several equal ones it is."""
+    lines = lines_of(report.texts.get(reported.finding.path, ""))
+    number = reported.finding.span.line
+    line = " ".join(lines[number - 1].split()) if number <= len(lines) else ""
+    key = "\0".join((reported.entry.code, reported.finding.path, line))
+    seen[key] += 1
+    return hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:32]
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    changes = [
+        {
+            "artifactLocation": {"uri": quote(path), "uriBaseId": "SRCROOT"},
+            "replacements": [{"deletedRegion": _region(e.span), "insertedContent": {"text": e.text}} for e in fix.edits if e.path == path],
+        }
+        for path in dict.fromkeys(edit.path for edit in fix.edits)
+    ]
+    return {"description": {"text": fix.title}, "artifactChanges": changes}
+
+
+def _notification(failure: Failure) -> dict[str, Any]:
+    region = {"region": {"startLine": failure.line}} if failure.line else {}
+    place = {"physicalLocation": {"artifactLocation": {"uri": quote(failure.path), "uriBaseId": "SRCROOT"}, **region}}
+    return {
+        "level": "error" if failure.reported else "warning",
+        "message": {"text": f"{failure.stage}: {failure.message}"},
+        "locations": [place],
+    }
