@@ -1,8 +1,8 @@
 """The catalogue: every entry of `rules/`, and how rules are selected by name, code or prefix.
 
-An entry is a file `<name>.md`: a TOML head between `+++` lines, then seven fixed headings. It is read here and not by a markdown
-library, which would cost more than the rest of a warm run. An entry that cannot be read becomes a `Failure` that names file, line
-and key; it hides no other. The `Reported` and `Accepted` sections count by their Python blocks alone.
+An entry is a file `<name>.md`: a TOML head between `+++` lines, then seven fixed headings. It is read here and not by a
+markdown library, which would cost more than the rest of a warm run. An entry that cannot be read becomes a `Failure` that
+names file, line and key; it hides no other. The `Reported` and `Accepted` sections count by their Python blocks alone.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Catalogue:
         raise self._unknown(name_or_code)
 
     def select(self, tokens: Iterable[str]) -> set[str]:
-        """Names of the rules that `tokens` mean: names, codes, their prefixes (SAS, SAS2, SAS20), ALL. Raises UnknownRule."""
+        """Names of the rules that `tokens` mean: names, codes, prefixes (SAS, SAS2, SAS20), ALL. Raises UnknownRule."""
         return {name for token in tokens for name in self._meant(token)}
 
     def _meant(self, token: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Name, text
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers, dependents, is_aside
-from sa_session_lint.project.value import Engine, External, Place
+from sa_session_lint.project.value import Engine, External, Function, Place
 
 
 class EngineCreatedPerCall(Check):
@@ -49,9 +49,20 @@ class EngineCreatedPerCall(Check):
                 return reason
         return None
 
+    def is_lifespan(self, found: Outline, scope: Scope) -> bool:
+        """Whether a generator function runs once around the application: `FastAPI(lifespan=...)`."""
+        me = Function(found.path, scope.qualname)
+        if not scope.is_generator:
+            return False
+        return any(
+            value is not None and self.index.value(value, place, outline.path) == me
+            for outline, place, call in self.index.calls_with("lifespan", scope.name)
+            for value in (call.keyword("lifespan"),)
+        )
+
     def is_kept(self, found: Outline, scope: Scope) -> bool:
         """Whether a function keeps what it makes, disposes of it, or builds the application."""
-        if scope.name in {"__init__", "main", "__new__", "__aenter__", "__enter__"} or "lifespan" in scope.name:
+        if scope.name in {"__init__", "__new__", "__aenter__", "__enter__"} or self.is_lifespan(found, scope):
             return True
         if any(isinstance(store.target, Attribute) for store in scope.stores) or scope.outer:
             return True

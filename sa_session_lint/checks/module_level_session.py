@@ -11,7 +11,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of
 from sa_session_lint.project.expression import Attribute, Imported, Name, dotted
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import framework, is_aside, is_zope, stem
+from sa_session_lint.project.usage import framework, is_aside, is_imported, is_zope, stem
 from sa_session_lint.project.value import Instance, Place, Session
 
 
@@ -21,6 +21,8 @@ class ModuleLevelSession(Check):
         running = framework(self.index)
         if running is None or is_zope(self.index):
             return
+        if framework(self.index, self.file.path) is None and not is_imported(self.index, self.file.path):
+            return  # a script
         for name, bindings in module.bindings.items():
             for binding in bindings:
                 if binding.how not in {"=", "other"} or binding.under_main or (binding.within is not None and binding.within.under_main):

@@ -15,7 +15,7 @@ from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
 from sa_session_lint.project.expression import Attribute, Call, Expression, Name
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import UNKNOWN, Function, Method, Place, Registry, Session, Value
+from sa_session_lint.project.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -168,6 +168,23 @@ def removals(index: Index, registry: Registry) -> tuple[Use, ...]:
         return tuple(found)
 
     return index.once(("removals", registry.place), search)
+
+
+def is_imported(index: Index, path: str) -> bool:
+    """Whether any other file of the project imports this one; a file that nobody imports is a script, unless a framework loads it."""
+
+    def search() -> bool:
+        for other in index.files_with(stem(path)):
+            found = index.outline(other) if other != path else None
+            for what in found.imports if found is not None else ():
+                module = index.modules.find(what.module, what.level, other)
+                if module == path:
+                    return True
+                if module is not None and what.name is not None and index.value(what, found.module, other) == Module(path):  # type: ignore[union-attr]
+                    return True
+        return False
+
+    return index.once(("imported", path), search)
 
 
 def is_zope(index: Index) -> bool:
