@@ -533,6 +533,8 @@ def entered(index: Index, value: Value) -> Value:
             return replace(inner, how="with") if isinstance(inner, Session) and inner.how == "new" else inner
         case Coroutine(inner):
             return entered(index, inner)
+        case Made("contextlib.ExitStack" | "contextlib.AsyncExitStack"):
+            return value
         case Instance(path, qualname):
             for name in ("__enter__", "__aenter__"):
                 member = index.ask(Member(path, qualname, name))

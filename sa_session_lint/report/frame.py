@@ -59,13 +59,14 @@ def frame(text: str | None, span: Span, paint: Paint, width: int, colour: str) -
             continue
         inside = span.line <= number <= last
         edge = "" if not many else f"{paint('|' if inside else ' ', colour)} "
-        start, end = (span.column, span.end_column) if inside and not many else (1, 1)
+        start = span.column if inside and not many else 1
+        end = span.end_column if number == span.end_line else len(lines[number - 1]) + 1 if inside else 1
         code, left, right = _fitted(lines[number - 1], start, end, room - 2 * many)
         framed.append(f"{paint(str(number).rjust(gutter), 'cyan')} {bar} {edge}{code}".rstrip())
         if inside and not many:
             framed.append(f"{empty} {' ' * left}{paint('^' * max(1, right - left), colour)}")
         elif many and number == last:
-            framed.append(f"{empty} {paint('|' + '_' * 4 + '^', colour)}")
+            framed.append(f"{empty} {paint('|' + '_' * right + '^', colour)}")
     return [*framed, empty]
 
 

@@ -25,7 +25,8 @@ def document(report: Report) -> dict[str, Any]:
         "version": 1,
         "findings": [_finding(reported) for reported in report.reported],
         "failures": [
-            {"path": f.path, "line": f.line, "stage": f.stage, "message": f.message, "reported": f.reported} for f in report.failures
+            {"path": f.path, "line": f.line, "stage": f.stage, "message": f.message, "reported": f.reported}
+            for f in report.failures
         ],
         "summary": {
             "files": report.files,
@@ -59,11 +60,18 @@ def _note(note: Note) -> dict[str, Any]:
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    return {"title": fix.title, "safe": fix.safe, "edits": [{"path": e.path, **_span(e.span), "text": e.text} for e in fix.edits]}
+    return {
+        "title": fix.title,
+        "safe": fix.safe,
+        "edits": [{"path": e.path, **_span(e.span), "text": e.text} for e in fix.edits],
+    }
 
 
 def _span(span: Span) -> dict[str, Any]:
-    return {"start": {"line": span.line, "column": span.column}, "end": {"line": span.end_line, "column": span.end_column}}
+    return {
+        "start": {"line": span.line, "column": span.column},
+        "end": {"line": span.end_line, "column": span.end_column},
+    }
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:

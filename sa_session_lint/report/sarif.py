@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sa_session_lint.run import Report, Reported
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+_ROOT = "%SRCROOT%"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
@@ -39,9 +41,15 @@ def document(report: Report) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "sa-session-lint", "version": __version__, "rules": [_rule(entry) for entry in entries]}},
+                "tool": {
+                    "driver": {
+                        "name": "sa-session-lint",
+                        "version": __version__,
+                        "rules": [_rule(entry) for entry in entries],
+                    }
+                },
                 "columnKind": "unicodeCodePoints",
-                "originalUriBaseIds": {"SRCROOT": {"uri": f"{report.root.as_uri()}/"}},
+                "originalUriBaseIds": {_ROOT: {"uri": f"{report.root.as_uri().rstrip('/')}/"}},
                 "invocations": [
                     {
                         "executionSuccessful": not any(f.reported for f in report.failures),
@@ -55,9 +63,19 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _rule(entry: Entry) -> dict[str, Any]:
-    text = f"{entry.problem}\n\n{entry.why}\n\n{entry.solution}"
-    markdown = f"## Problem\n\n{entry.problem}\n\n## Why\n\n{entry.why}\n\n## Solution\n\n{entry.solution}\n\n"
-    markdown += "## Gotchas\n\n" + "\n".join(f"- {gotcha}" for gotcha in entry.gotchas)
+    sections = [
+        ("Problem", entry.problem),
+        ("Why", entry.why),
+        ("Solution", entry.solution),
+        ("Gotchas", "\n".join(f"- {gotcha}" for gotcha in entry.gotchas)),
+        ("Reported", "\n\n".join(f"```python\n{example.code}```" for example in entry.reported)),
+        ("Accepted", "\n\n".join(f"```python\n{example.code}```" for example in entry.accepted)),
+        ("Limits", entry.limits),
+        ("Error messages", "\n".join(f"- `{message}`" for message in entry.error_messages)),
+        ("Documentation", "\n".join(f"- <{page}>" for page in entry.docs)),
+    ]
+    text = "\n\n".join(f"{heading}: {body}" for heading, body in sections[:3])
+    markdown = "\n\n".join(f"## {heading}\n\n{body}" for heading, body in sections if body)
     rule: dict[str, Any] = {
         "id": entry.code,
         "name": "".join(part.capitalize() for part in entry.name.split("-")),
@@ -79,7 +97,7 @@ def _result(reported: Reported, report: Report, numbers: dict[str, int], seen: C
         "ruleIndex": numbers[reported.entry.name],
         "level": _LEVELS[reported.severity],
         "message": {"text": reported.message},
-        "locations": [_location(found.path, found.span)],
+        "locations": [_location(found.path, found.span)],  # the one that viewers show; its sentence is `message`
         "partialFingerprints": {"sessionFinding/v1": _fingerprint(reported, report, seen)},
     }
     if found.trail:
@@ -92,7 +110,13 @@ def _result(reported: Reported, report: Report, numbers: dict[str, int], seen: C
 
 
 def _location(path: str, span: Span) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": {"uri": quote(path), "uriBaseId": "SRCROOT"}, "region": _region(span)}}
+    return {"physicalLocation": {"artifactLocation": _artifact(path), "region": _region(span)}}
+
+
+def _artifact(path: str) -> dict[str, Any]:
+    """Relative to the root; a configuration file elsewhere is named by its own URI."""
+    pure = PurePath(path)
+    return {"uri": pure.as_uri()} if pure.is_absolute() else {"uri": quote(path), "uriBaseId": _ROOT}
 
 
 def _region(span: Span) -> dict[str, int]:
@@ -103,7 +127,7 @@ def _fingerprint(reported: Reported, report: Report, seen: Counter[str]) -> str:
     """Stable when lines move: rule, path, the text of the line, and which of several equal ones it is."""
     lines = lines_of(report.texts.get(reported.finding.path, ""))
     number = reported.finding.span.line
-    line = " ".join(lines[number - 1].split()) if number <= len(lines) else ""
+    line = " ".join(lines[number - 1].split()) if number <= len(lines) else reported.message
     key = "\0".join((reported.entry.code, reported.finding.path, line))
     seen[key] += 1
     return hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:32]
@@ -112,8 +136,12 @@ def _fingerprint(reported: Reported, report: Report, seen: Counter[str]) -> str:
 def _fix(fix: Fix) -> dict[str, Any]:
     changes = [
         {
-            "artifactLocation": {"uri": quote(path), "uriBaseId": "SRCROOT"},
-            "replacements": [{"deletedRegion": _region(e.span), "insertedContent": {"text": e.text}} for e in fix.edits if e.path == path],
+            "artifactLocation": _artifact(path),
+            "replacements": [
+                {"deletedRegion": _region(e.span), "insertedContent": {"text": e.text}}
+                for e in fix.edits
+                if e.path == path
+            ],
         }
         for path in dict.fromkeys(edit.path for edit in fix.edits)
     ]
@@ -121,10 +149,12 @@ def _fix(fix: Fix) -> dict[str, Any]:
 
 
 def _notification(failure: Failure) -> dict[str, Any]:
-    region = {"region": {"startLine": failure.line}} if failure.line else {}
-    place = {"physicalLocation": {"artifactLocation": {"uri": quote(failure.path), "uriBaseId": "SRCROOT"}, **region}}
-    return {
+    notification: dict[str, Any] = {
         "level": "error" if failure.reported else "warning",
         "message": {"text": f"{failure.stage}: {failure.message}"},
-        "locations": [place],
+        "properties": {"stage": failure.stage, "reported": failure.reported},
     }
+    if failure.path:
+        region = {"region": {"startLine": failure.line}} if failure.line else {}
+        notification["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(failure.path), **region}}]
+    return notification

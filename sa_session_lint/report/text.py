@@ -1,21 +1,24 @@
 """For people: `full` prints code frame, sentence, trail and entry; `concise` one line a finding.
 
-The matching entry stands under the first finding of its rule, once; later findings of the rule point back to it.
+The matching entry stands under the first finding of its rule, once; later findings of the rule point back to it. What could steer a
+terminal is replaced wherever it comes from the checked project: paths, sentences, source.
 """
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from sa_session_lint.finding import Failure
 from sa_session_lint.report import Style
-from sa_session_lint.report.frame import frame, source_line
+from sa_session_lint.report.frame import frame, shown, source_line
 from sa_session_lint.report.paint import SEVERITY_COLOUR, Paint
+from sa_session_lint.report.prose import wrapped
 
 if TYPE_CHECKING:
     from sa_session_lint.catalogue import Entry
     from sa_session_lint.run import Report, Reported
+
+_PROSE = 100  # longer lines are hard to read, however wide the terminal
 
 
 def full(report: Report, style: Style) -> str:
@@ -26,7 +29,9 @@ def full(report: Report, style: Style) -> str:
     for reported in report.reported:
         parts.append("\n".join(_finding(reported, report, paint, style.width, reported.entry.name not in seen)))
         seen.add(reported.entry.name)
-    parts += [_failure(failure, paint) for failure in report.failures if failure.reported]
+    failures = [_failure(failure, paint) for failure in report.failures if failure.reported]
+    if failures:
+        parts.append("\n".join(failures))
     parts.append(summary(report, paint))
     return "\n\n".join(parts) + "\n"
 
@@ -35,8 +40,8 @@ def concise(report: Report, style: Style) -> str:
     """`path:line:column: CODE [severity] sentence (rule)`."""
     paint = Paint(style.colour)
     lines = [
-        f"{r.finding.path}:{r.finding.span.line}:{r.finding.span.column}: "
-        f"{paint(r.entry.code, SEVERITY_COLOUR[r.severity])} [{r.severity}] {r.message} ({r.entry.name})"
+        f"{shown(r.finding.path)}:{r.finding.span.line}:{r.finding.span.column}: "
+        f"{paint(r.entry.code, SEVERITY_COLOUR[r.severity])} [{r.severity}] {shown(r.message)} ({r.entry.name})"
         for r in report.reported
     ]
     lines += [_failure(failure, paint) for failure in report.failures if failure.reported]
@@ -45,18 +50,19 @@ def concise(report: Report, style: Style) -> str:
 
 def summary(report: Report, paint: Paint) -> str:
     """What was found, in one line."""
-    checked = f"{_count(report.files, 'file')} checked, {report.consulted} more consulted, {report.seconds:.2f} s"
-    failed = sum(failure.reported for failure in report.failures)
-    trouble = f"; {_count(failed, 'failure')}" if failed else ""
-    if not report.reported:
-        return f"{paint('No session mistakes found', 'green')}{trouble} ({checked})"
     counts = [
         paint(_count(number, severity) if severity != "info" else f"{number} info", SEVERITY_COLOUR[severity])
         for severity in ("error", "warning", "info")
         if (number := sum(r.severity == severity for r in report.reported))
     ]
     files = len({r.finding.path for r in report.reported})
-    return f"{', '.join(counts)} in {_count(files, 'file')}{trouble} ({checked})"
+    found = f"{', '.join(counts)} in {_count(files, 'file')}" if counts else paint("No session mistakes found", "green")
+    failed = sum(failure.reported for failure in report.failures)
+    trouble = f", {paint(_count(failed, 'failure'), 'red')}" if failed else ""
+    known = f"{report.files} checked, {report.consulted} consulted"
+    if report.coarse:
+        known += f", {_count(report.coarse, 'function')} too large to follow exactly"
+    return f"{found}{trouble} ({known}) in {report.seconds:.2f} s"
 
 
 def _count(number: int, word: str) -> str:
@@ -65,59 +71,38 @@ def _count(number: int, word: str) -> str:
 
 def _failure(failure: Failure, paint: Paint) -> str:
     where = failure.path if failure.line is None else f"{failure.path}:{failure.line}"
-    return f"{where}: {paint('failed', 'red')} ({failure.stage}): {failure.message}"
+    return f"{shown(where) or 'sa-session-lint'}: {paint('failed', 'red')} ({failure.stage}): {shown(failure.message)}"
 
 
 def _finding(reported: Reported, report: Report, paint: Paint, width: int, explain: bool) -> list[str]:
     found, entry = reported.finding, reported.entry
     colour = SEVERITY_COLOUR[reported.severity]
-    lines = [f"{paint(f'{reported.severity}[{entry.code}]', colour)} {paint(entry.name, 'bold')}: {reported.message}"]
-    lines.append(f"  {paint('-->', 'cyan')} {found.path}:{found.span.line}:{found.span.column}")
-    lines += frame(report.texts.get(found.path, ""), found.span, paint, width, colour)
+    lines = [f"{paint(f'{reported.severity}[{entry.code}]', colour)} {paint(entry.name, 'bold')}"]
+    lines += paint.prose([f"  {line}" for line in wrapped(shown(reported.message), min(width, _PROSE) - 2)])
+    lines.append(f" {paint('-->', 'cyan')} {shown(found.path)}:{found.span.line}:{found.span.column}")
+    lines += _indented(frame(report.texts.get(found.path), found.span, paint, width - 1, colour), " ")
+    digits = len(str(len(found.trail)))
     for number, note in enumerate(found.trail, 1):
-        where = f"{note.path}:{note.span.line}"
-        code = source_line(report.texts.get(note.path, ""), note.span.line, max(20, width - len(where) - 8))
-        lines.append(f"  {paint(f'{number}.', 'cyan')} {note.text}")
-        lines.append(f"     {paint(where, 'dim')}  {code}".rstrip())
-    if explain:
-        lines += _entry(entry, paint, width)
-    else:
-        lines.append(f"  {paint('=', 'cyan')} see {entry.code} above, or `sa-session-lint rule {entry.code}`")
-    return lines
+        where = f"{shown(note.path)}:{note.span.line}"
+        lines.append(f" {paint(f'{number:>{digits}}.', 'cyan')} {paint(where, 'cyan')}  {shown(note.text)}")
+        code = source_line(report.texts.get(note.path), note.span.line, width - digits - 5)
+        if code:
+            lines.append(f" {' ' * digits}    {paint(code, 'dim')}")
+    return [*lines, *(_entry(entry, paint, width) if explain else [f" {paint('=', 'cyan')} see {entry.code} above"])]
 
 
 def _entry(entry: Entry, paint: Paint, width: int) -> list[str]:
-    bar = paint("|", "dim")
-    lines = [f"  {bar}", f"  {bar} {paint(entry.title, 'bold')}"]
-    for heading, text in (("Problem", entry.problem), ("Why", entry.why), ("Solution", entry.solution)):
-        lines.append(f"  {bar} {paint(heading, 'bold')}")
-        lines += [f"  {bar}   {line}".rstrip() for line in wrapped(text, min(width, 110) - 6)]
+    """The entry's text behind a bar, its headings in a column of their own."""
+    sections = (("Problem", entry.problem), ("Why", entry.why), ("Solution", entry.solution))
+    bar, column = paint("|", "cyan"), 10
+    lines = [f" {paint('=', 'cyan')} {paint(f'{entry.code}: {entry.title}', 'bold')}", f" {bar}"]
+    for heading, text in sections:
+        body = paint.prose(wrapped(text, min(width, _PROSE) - column - 3))
+        lines.append(f" {bar} {paint(heading, 'bold')}{' ' * (column - len(heading))}{body[0]}".rstrip())
+        lines += [f" {bar} {' ' * column}{line}".rstrip() for line in body[1:]]
+    lines.append(f" {bar} {paint('More', 'bold')}{' ' * (column - 4)}sa-session-lint rule {entry.name}")
     return lines
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Markdown as plain text: paragraphs and list items are wrapped, code blocks stay as they are."""
-    lines: list[str] = []
-    is_code = False
-    paragraph: list[str] = []
-
-    def close() -> None:
-        if paragraph:
-            head = "  " if paragraph[0].lstrip().startswith(("- ", "* ", "1. ", "2. ", "3. ")) else ""
-            lines.extend(textwrap.wrap(" ".join(paragraph), max(20, width), subsequent_indent=head, break_long_words=False, break_on_hyphens=False))
-            paragraph.clear()
-
-    for line in text.splitlines():
-        if line.startswith("```"):
-            close()
-            is_code = not is_code
-        elif is_code:
-            lines.append(f"  {line}")
-        elif not line.strip():
-            close()
-        else:
-            if line.lstrip().startswith(("- ", "* ", "1. ", "2. ", "3. ")):
-                close()
-            paragraph.append(line.strip())
-    close()
-    return lines
+def _indented(lines: list[str], by: str) -> list[str]:
+    return [f"{by}{line}" for line in lines]
