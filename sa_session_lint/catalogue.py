@@ -1,8 +1,8 @@
 """The catalogue: every entry of `rules/`, and how rules are selected by name, code or prefix.
 
 An entry is a file `<name>.md`: a TOML head between `+++` lines, then seven fixed headings. It is read here and not by a
-markdown library, which would cost more than the rest of a warm run. An entry that cannot be read becomes a `Failure` that
-names file, line and key; it hides no other. The `Reported` and `Accepted` sections count by their Python blocks alone.
+markdown library, which would cost more than the rest of a warm run. An entry that cannot be read becomes a `Failure`
+that names file, line and key; it hides no other. Of `Reported` and `Accepted` only the Python blocks are kept.
 """
 
 from __future__ import annotations

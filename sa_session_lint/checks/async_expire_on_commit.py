@@ -5,10 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.project.expression import Attribute, Call, Name, dotted, text
+from sa_session_lint.project.expression import Attribute, Await, Call, Each, Name, dotted, text
+from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import is_aside
-from sa_session_lint.project.value import UNKNOWN, Maker, Place, Session
+from sa_session_lint.project.value import UNKNOWN, Function, Maker, Many, Place, Session
 
 
 class AsyncExpireOnCommit(Check):
@@ -25,36 +26,34 @@ class AsyncExpireOnCommit(Check):
         if isinstance(value, Session) and isinstance(function, Maker):
             return  # the maker itself is reported
         if isinstance(value, Session):
-            if not self.commits_in(self.scope(node), call):
+            if not self.matters_in(self.scope(node), call):
                 return
-        elif not self.commits_somewhere() or self.configured(value):
+        elif self.witness() is None or self.configured(value):
             return
-        self.report(node, name=text(call.function))
+        witness = self.witness()
+        trail = [] if witness is None else [self.note(witness, "committed here, and what was committed is handed on without `refresh()`")]
+        self.report(node, trail, name=text(call.function))
 
-    def commits_in(self, scope: Scope, opened: Call) -> bool:
-        """Whether a session made in a function is committed there, or handed on to somebody who may."""
+    def matters_in(self, scope: Scope, opened: Call) -> bool:
+        """Whether a session made in a function is committed there or by somebody whom it is handed to."""
         names = {name for name, bindings in scope.bindings.items() if any(_holds(b.value, opened) for b in bindings)}
         if any(_holds(g.value, opened) or dotted(g.value) in names for g in (*scope.returns, *scope.yields)):
-            return self.commits_somewhere()
-        for call in scope.calls:
-            if isinstance(call.function, Attribute) and dotted(call.function.value) in names and call.function.name in {"commit", "begin"}:
-                return True
-            handed = (*call.arguments, *(value for _, value in call.keywords))
-            if any(isinstance(a, Name) and a.name in names for a in handed) and self.commits_somewhere():
-                return True
-        return False
+            return self.witness() is not None
+        return any(commits(self.index, scope, self.file.path, name, 3) for name in names)
 
-    def commits_somewhere(self) -> bool:
-        """Whether any code of the project but its tests commits a session for asyncio."""
+    def witness(self) -> Place | None:
+        """A commit for asyncio, outside of tests, in a function that hands on an object afterwards without having refreshed it."""
 
-        def search() -> bool:
-            for found, scope, call in self.index.calls_with("commit"):
-                if is_aside(found.path) or not isinstance(call.function, Attribute) or call.function.name != "commit":
+        def search() -> Place | None:
+            for found, scope, call in self.index.calls_with("commit", "async"):
+                if is_aside(found.path) or not scope.is_async or not isinstance(call.function, Attribute) or call.function.name != "commit":
                     continue
                 session = self.index.value(call.function.value, scope, found.path)
-                if scope.is_async and (session is UNKNOWN or (isinstance(session, Session) and session.kind == "async")):
-                    return True
-            return False
+                if session is not UNKNOWN and not (isinstance(session, Session) and session.kind == "async" and session.options.expire is not False):
+                    continue
+                if hands_on(scope, dotted(call.function.value)):
+                    return Place(found.path, call.at)
+            return None
 
         return self.index.once(("commits async",), search)
 
@@ -66,6 +65,102 @@ class AsyncExpireOnCommit(Check):
                 if target is UNKNOWN or (isinstance(target, Maker) and target.place == maker.place):
                     return True
         return False
+
+
+def hands_on(scope: Scope, session: str | None) -> bool:
+    """Whether a function that commits returns a local object, or a part of one, and refreshes nothing."""
+    if any(isinstance(call.function, Attribute) and call.function.name in {"refresh", "expunge", "expunge_all"} for call in scope.calls):
+        return False
+    for given in scope.returns:
+        root = given.value
+        while isinstance(root, (Attribute, Call)):
+            root = root.value if isinstance(root, Attribute) else (root.arguments[0] if root.arguments else Name(""))
+        if isinstance(root, Name) and root.name != session and any(_is_object(b.value) for b in scope.bindings.get(root.name, ())):
+            return True
+    return False
+
+
+def _is_object(value: object) -> bool:
+    """Whether a local is made by a call: a new object, or a query's result; plain data are not."""
+    if isinstance(value, Await):
+        value = value.value
+    return isinstance(value, Call)
+
+
+def commits(index: Index, scope: Scope, path: str, name: str, depth: int) -> bool:
+    """Whether a function, or one that it hands its session to, commits the session called `name`."""
+    for call in scope.calls:
+        function = call.function
+        if isinstance(function, Attribute) and function.value == Name(name) and function.name in {"commit", "begin"}:
+            return True
+        if depth and any(isinstance(a, Name) and a.name == name for a in (*call.arguments, *(value for _, value in call.keywords))):
+            if _callee_commits(index, call, scope, path, name, depth - 1):
+                return True
+    return False
+
+
+def _callee_commits(index: Index, call: Call, scope: Scope, path: str, name: str, depth: int) -> bool:
+    """Whether the function called commits what it is given; of a method of an unknown object: whether all that may be meant do."""
+    value = index.value(call.function, scope, path)
+    if isinstance(value, Function):
+        candidates = [value]
+    elif isinstance(call.function, Name):
+        return any(_commits_given(index, f, call, name, depth) for f in _one_of(index, call.function.name, scope, path))
+    elif value is UNKNOWN and isinstance(call.function, Attribute):
+        candidates = [f for f in methods_named(index, call.function.name) if _takes_session(index, f, call, name)]
+    else:
+        return False
+    return bool(candidates) and all(_commits_given(index, f, call, name, depth) for f in candidates)
+
+
+def _commits_given(index: Index, function: Function, call: Call, name: str, depth: int) -> bool:
+    found = index.outline(function.path)
+    if found is None:
+        return False
+    callee = found.scopes[function.qualname]
+    inner = _parameter(callee, call, name)
+    return inner is not None and commits(index, callee, function.path, inner, depth)
+
+
+def _takes_session(index: Index, function: Function, call: Call, name: str) -> bool:
+    found = index.outline(function.path)
+    if found is None:
+        return False
+    callee = found.scopes[function.qualname]
+    inner = _parameter(callee, call, name)
+    return inner is not None and isinstance(index.value(Name(inner), callee, function.path), Session)
+
+
+def _one_of(index: Index, name: str, scope: Scope, path: str) -> list[Function]:
+    """The functions of a list that a loop variable runs through."""
+    found: list[Function] = []
+    for binding in scope.bindings.get(name, ()):
+        if isinstance(binding.value, Each):
+            value = index.value(binding.value.value, scope, path)
+            found += [item for item in value.items if isinstance(item, Function)] if isinstance(value, Many) else []
+    return found
+
+
+def methods_named(index: Index, name: str) -> list[Function]:
+    """Every method of the project of this name: what a call on an unknown object may reach."""
+
+    def search() -> list[Function]:
+        found = index.scopes_with("def", name)
+        return [Function(o.path, s.qualname) for o, s in found if s.owner is not None and s.name == name and not is_aside(o.path)]
+
+    return index.once(("methods", name), search)
+
+
+def _parameter(callee: Scope, call: Call, name: str) -> str | None:
+    """The parameter that receives the argument called `name`; a method's first is its object."""
+    for key, value in call.keywords:
+        if value == Name(name):
+            return key
+    for position, argument in enumerate(call.arguments):
+        if argument == Name(name):
+            position += callee.owner is not None
+            return callee.parameters[position].name if position < len(callee.parameters) else None
+    return None
 
 
 def _holds(expression: object, call: Call) -> bool:

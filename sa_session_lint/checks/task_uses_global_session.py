@@ -8,6 +8,7 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.project.entry import Entry, entry
 from sa_session_lint.project.expression import Attribute
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.generator import settles
 from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, registry_of, removals, uses
 from sa_session_lint.project.value import Registry, Session
@@ -20,6 +21,8 @@ class TaskUsesGlobalSession(Check):
             return
         found = uses(self.index, self.file.outline, scope)
         if not found:
+            return
+        if settles(node):
             return
         place, worked = found[0]
         registry = registry_of(self.index, worked)

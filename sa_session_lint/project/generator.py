@@ -101,6 +101,38 @@ def falls_through(body: Sequence[cst.CSTNode]) -> bool:
     return bool(_ways_out(body))
 
 
+def settles(function: cst.FunctionDef) -> bool:
+    """Whether a function surely ends its transaction: by a commit that is reached whatever the data, under a `try` whose handlers
+    roll back or close, or by a `finally`."""
+    return _settles(_statements(function.body), False)
+
+
+def _settles(body: Sequence[cst.CSTNode], guarded: bool) -> bool:
+    if guarded and body and _is_commit(body[-1]):
+        return True
+    for statement in body:
+        if isinstance(statement, (cst.Try, cst.TryStar)):
+            if statement.finalbody is not None and _calls_any(statement.finalbody, _ENDINGS):
+                return True
+            handled = bool(statement.handlers) and all(_calls_any(h, _ENDINGS - {"commit"}) for h in statement.handlers)
+            if _settles(_statements(statement.body), handled):
+                return True
+        elif isinstance(statement, cst.With) and _settles(_statements(statement.body), guarded):
+            return True
+    return False
+
+
+_ENDINGS = {"commit", "rollback", "close", "remove"}
+
+
+def _is_commit(statement: cst.CSTNode) -> bool:
+    return isinstance(statement, cst.SimpleStatementLine) and _calls_any(statement, {"commit"})
+
+
+def _calls_any(node: cst.CSTNode, names: set[str]) -> bool:
+    return any(isinstance(call.func, cst.Attribute) and call.func.attr.value in names for call in _calls(node))
+
+
 def _ways_out(body: Sequence[cst.CSTNode]) -> frozenset[str]:
     """How control may surely leave a block: "next", "return". A call that is not known to come back may never do so."""
     left: frozenset[str] = frozenset()

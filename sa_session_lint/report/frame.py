@@ -7,8 +7,9 @@
     15 |     db.close()
        |
 
-A stretch over several lines is marked by a bar along its left side. Columns here are those of a terminal: tabs reach to the next stop,
-wide characters take two, combining ones none; what would steer the terminal, or turn the direction of writing, is replaced.
+A stretch over several lines is marked by a bar along its left side. Columns here are those of a terminal: tabs reach to
+the next stop, wide characters take two, combining ones none. What would steer the terminal, or turn the direction of
+writing, is replaced.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def shown(text: str) -> str:
     return "".join(cell for cell, _ in _cells(text))
 
 
-def frame(text: str | None, span: Span, paint: Paint, width: int, colour: str) -> list[str]:
-    """The lines of a frame; none where the text is missing or has no such line."""
+def frame(text: str | None, span: Span, paint: Paint, gutter: int, width: int, colour: str) -> list[str]:
+    """The lines of a frame, `gutter` columns for the numbers; none where the text is missing or has no such line."""
     lines = [] if text is None else lines_of(text)
     if not 1 <= span.line <= len(lines):
         return []
@@ -46,7 +47,6 @@ def frame(text: str | None, span: Span, paint: Paint, width: int, colour: str) -
     numbers = [before] if before >= 1 and lines[before - 1].strip() else []
     numbers += range(span.line, last + 1)
     numbers += [after] if after <= len(lines) and lines[after - 1].strip() else []
-    gutter = len(str(numbers[-1]))
     bar = paint("|", "cyan")
     empty = f"{' ' * gutter} {bar}"
     room = max(20, width - gutter - 5)
@@ -75,11 +75,11 @@ def source_line(text: str | None, line: int, width: int) -> str:
     lines = [] if text is None else lines_of(text)
     if not 1 <= line <= len(lines):
         return ""
-    return _fitted(" ".join(lines[line - 1].split()), 1, 1, max(20, width))[0]
+    return _fitted(lines[line - 1].strip(), 1, 1, max(20, width))[0]
 
 
 def _fitted(line: str, start: int, end: int, room: int) -> tuple[str, int, int]:
-    """`line` in at most `room` columns, with the first and the column after the last of its stretch; what is cut leaves a "…"."""
+    """`line` in at most `room` columns, a "…" for what is cut; the first column of its stretch and the one after it."""
     cells = [*_cells(line.rstrip())]
     at = [0]
     for _, columns in cells:
@@ -87,7 +87,7 @@ def _fitted(line: str, start: int, end: int, room: int) -> tuple[str, int, int]:
     left, right = at[min(start - 1, len(cells))], at[min(max(start, end) - 1, len(cells))]
     if at[-1] <= room:
         return "".join(cell for cell, _ in cells), left, right
-    # Keep the whole stretch in view if it fits, else its beginning; a quarter of the room goes to what stands before it.
+    # The whole stretch stays in view if it fits, else its beginning, with a quarter of the room for what is before it.
     wanted = 0 if right < room else max(0, min(left - room // 4, at[-1] - room + 1))
     first = next(number for number, column in enumerate(at) if column >= wanted)
     cut = "…" if first else ""

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sa_session_lint.report import Style
+from sa_session_lint.report.prose import wrapped
 
 if TYPE_CHECKING:
     from sa_session_lint.run import Report, Reported
 
+_UNWRAPPED = 100_000  # the page wraps by itself
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
@@ -45,7 +47,7 @@ def _message(reported: Reported) -> str:
     trail = [
         f"{number}. {note.path}:{note.span.line} {note.text}" for number, note in enumerate(reported.finding.trail, 1)
     ]
-    return "\n".join([reported.message, *trail, "", f"Solution: {' '.join(reported.entry.solution.split())}"])
+    return "\n".join([reported.message, *trail, "", *wrapped(f"Solution: {reported.entry.solution}", _UNWRAPPED)])
 
 
 def _command(command: str, properties: Mapping[str, str | int | None], message: str) -> str:

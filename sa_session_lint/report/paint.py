@@ -27,7 +27,7 @@ class Paint:
         return f"\033[{_CODES[colour]}m{text}\033[0m" if self.on and text else text
 
     def prose(self, lines: list[str]) -> list[str]:
-        """Lines of one paragraph, with what stands between backticks set off, also where it runs over the end of a line."""
+        """`lines` with what stands between backticks set off, also where it runs over the end of a line."""
         if not self.on:
             return lines
         painted: list[str] = []

@@ -28,7 +28,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _paragraphs(text: str) -> Iterator[list[str]]:
-    """Runs of lines that belong together; an empty one between two that a blank line parts; code begins with its fence."""
+    """Runs of lines that belong together; `[""]` for a blank line between two; code begins with its fence."""
     held: list[str] = []
     for line in text.splitlines():
         fenced = bool(held) and held[0].startswith("```")

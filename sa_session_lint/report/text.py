@@ -1,7 +1,7 @@
 """For people: `full` prints code frame, sentence, trail and entry; `concise` one line a finding.
 
-The matching entry stands under the first finding of its rule, once; later findings of the rule point back to it. What could steer a
-terminal is replaced wherever it comes from the checked project: paths, sentences, source.
+The matching entry stands under the first finding of its rule, once; later findings of the rule point back to it.
+What could steer a terminal is replaced wherever it comes from the checked project: paths, sentences, source.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ _PROSE = 100  # longer lines are hard to read, however wide the terminal
 def full(report: Report, style: Style) -> str:
     """Everything there is to say."""
     paint = Paint(style.colour)
+    gutter = max((len(str(r.finding.span.end_line + 1)) for r in report.reported), default=1)
     parts: list[str] = []
     seen: set[str] = set()
     for reported in report.reported:
-        parts.append("\n".join(_finding(reported, report, paint, style.width, reported.entry.name not in seen)))
+        explain = reported.entry.name not in seen
+        parts.append("\n".join(_finding(reported, report, paint, gutter, style.width, explain)))
         seen.add(reported.entry.name)
     failures = [_failure(failure, paint) for failure in report.failures if failure.reported]
     if failures:
@@ -74,35 +76,36 @@ def _failure(failure: Failure, paint: Paint) -> str:
     return f"{shown(where) or 'sa-session-lint'}: {paint('failed', 'red')} ({failure.stage}): {shown(failure.message)}"
 
 
-def _finding(reported: Reported, report: Report, paint: Paint, width: int, explain: bool) -> list[str]:
+def _finding(reported: Reported, report: Report, paint: Paint, gutter: int, width: int, explain: bool) -> list[str]:
+    """All bars, arrows and numbers of a report stand in one column, `gutter` wide."""
     found, entry = reported.finding, reported.entry
-    colour = SEVERITY_COLOUR[reported.severity]
+    colour, margin = SEVERITY_COLOUR[reported.severity], " " * (gutter + 1)
     lines = [f"{paint(f'{reported.severity}[{entry.code}]', colour)} {paint(entry.name, 'bold')}"]
     lines += paint.prose([f"  {line}" for line in wrapped(shown(reported.message), min(width, _PROSE) - 2)])
-    lines.append(f" {paint('-->', 'cyan')} {shown(found.path)}:{found.span.line}:{found.span.column}")
-    lines += _indented(frame(report.texts.get(found.path), found.span, paint, width - 1, colour), " ")
-    digits = len(str(len(found.trail)))
+    place = f"{shown(found.path)}:{found.span.line}:{found.span.column}"
+    lines.append(f"{' ' * gutter}{paint('-->', 'cyan')} {place}")
+    lines += frame(report.texts.get(found.path), found.span, paint, gutter, width, colour)
     for number, note in enumerate(found.trail, 1):
-        where = f"{shown(note.path)}:{note.span.line}"
-        lines.append(f" {paint(f'{number:>{digits}}.', 'cyan')} {paint(where, 'cyan')}  {shown(note.text)}")
-        code = source_line(report.texts.get(note.path), note.span.line, width - digits - 5)
+        station = paint(f"{number}.".rjust(gutter + 1), "cyan")
+        lines.append(f"{station} {paint(f'{shown(note.path)}:{note.span.line}', 'cyan')}  {shown(note.text)}")
+        code = source_line(report.texts.get(note.path), note.span.line, width - gutter - 6)
         if code:
-            lines.append(f" {' ' * digits}    {paint(code, 'dim')}")
-    return [*lines, *(_entry(entry, paint, width) if explain else [f" {paint('=', 'cyan')} see {entry.code} above"])]
+            lines.append(f"{margin}     {paint(code, 'dim')}")
+    if found.trail:
+        lines.append(f"{margin}{paint('|', 'cyan')}")
+    return [
+        *lines,
+        *(_entry(entry, paint, margin, width) if explain else [f"{margin}{paint('=', 'cyan')} see {entry.code} above"]),
+    ]
 
 
-def _entry(entry: Entry, paint: Paint, width: int) -> list[str]:
+def _entry(entry: Entry, paint: Paint, margin: str, width: int) -> list[str]:
     """The entry's text behind a bar, its headings in a column of their own."""
     sections = (("Problem", entry.problem), ("Why", entry.why), ("Solution", entry.solution))
-    bar, column = paint("|", "cyan"), 10
-    lines = [f" {paint('=', 'cyan')} {paint(f'{entry.code}: {entry.title}', 'bold')}", f" {bar}"]
+    bar, column = f"{margin}{paint('|', 'cyan')}", 10
+    lines = [f"{margin}{paint('=', 'cyan')} {paint(f'{entry.code}: {entry.title}', 'bold')}", bar]
     for heading, text in sections:
-        body = paint.prose(wrapped(text, min(width, _PROSE) - column - 3))
-        lines.append(f" {bar} {paint(heading, 'bold')}{' ' * (column - len(heading))}{body[0]}".rstrip())
-        lines += [f" {bar} {' ' * column}{line}".rstrip() for line in body[1:]]
-    lines.append(f" {bar} {paint('More', 'bold')}{' ' * (column - 4)}sa-session-lint rule {entry.name}")
-    return lines
-
-
-def _indented(lines: list[str], by: str) -> list[str]:
-    return [f"{by}{line}" for line in lines]
+        body = paint.prose(wrapped(text, min(width, _PROSE) - column - len(margin) - 2))
+        lines.append(f"{bar} {paint(heading, 'bold')}{' ' * (column - len(heading))}{body[0]}")
+        lines += [f"{bar} {' ' * column}{line}".rstrip() for line in body[1:]]
+    return [*lines, f"{bar} {paint('More', 'bold')}{' ' * (column - 4)}sa-session-lint rule {entry.name}"]
