@@ -25,21 +25,27 @@ class AsyncExpireOnCommit(Check):
         function = self.value(node.func)
         if isinstance(value, Session) and isinstance(function, Maker):
             return  # the maker itself is reported
-        if isinstance(value, Session):
-            if not self.matters_in(self.scope(node), call):
-                return
-        elif self.witness() is None or self.configured(value):
+        witness = self.matters_in(self.scope(node), call) if isinstance(value, Session) else self.witness()
+        if witness is None or (isinstance(value, Maker) and self.configured(value)):
             return
-        witness = self.witness()
-        trail = [] if witness is None else [self.note(witness, "committed here, and what was committed is handed on without `refresh()`")]
-        self.report(node, trail, name=text(call.function))
+        self.report(node, [self.note(witness, "committed here, while its objects are still needed")], name=text(call.function))
 
-    def matters_in(self, scope: Scope, opened: Call) -> bool:
-        """Whether a session made in a function is committed there or by somebody whom it is handed to."""
+    def matters_in(self, scope: Scope, opened: Call) -> Place | None:
+        """Where a session made in a function is committed while its objects are needed: there, by somebody whom it is handed to, or
+        by a user of what the function gives."""
         names = {name for name, bindings in scope.bindings.items() if any(_holds(b.value, opened) for b in bindings)}
         if any(_holds(g.value, opened) or dotted(g.value) in names for g in (*scope.returns, *scope.yields)):
-            return self.witness() is not None
-        return any(commits(self.index, scope, self.file.path, name, 3) for name in names)
+            return self.witness()
+        for call in scope.calls:
+            function = call.function
+            if isinstance(function, Attribute) and function.name == "commit" and dotted(function.value) in names:
+                if hands_on(scope, dotted(function.value)):
+                    return Place(self.file.path, call.at)
+            for name in names:
+                if Name(name) in call.arguments or any(v == Name(name) for _, v in call.keywords):
+                    if _callee_commits(self.index, call, scope, self.file.path, name, 2):
+                        return Place(self.file.path, call.at)
+        return None
 
     def witness(self) -> Place | None:
         """A commit for asyncio, outside of tests, in a function that hands on an object afterwards without having refreshed it."""

@@ -10,7 +10,7 @@ from sa_session_lint.project.expression import Attribute
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.generator import settles
 from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
-from sa_session_lint.project.usage import callers, is_zope, registry_of, removals, uses
+from sa_session_lint.project.usage import callers, is_zope, loads, registry_of, removals, uses
 from sa_session_lint.project.value import Registry, Session
 
 
@@ -42,7 +42,7 @@ class TaskUsesGlobalSession(Check):
         """The task that a function is, or that calls it without ending the session itself."""
         entered = entry(self.index, found, scope)
         if entered is not None:
-            return entered if entered.kind == "task" and not self.in_app_context(registry) else None
+            return entered if entered.kind == "task" and not self.in_app_context(found, registry) else None
         if depth:
             for outline, caller, _ in callers(self.index, found.path, scope):
                 if caller.kind == "function" and not self.ends_in(caller, registry):
@@ -62,8 +62,9 @@ class TaskUsesGlobalSession(Check):
     def has_hook(self, registry: Registry) -> bool:
         return any(is_task_hook(self.index, use) for use in removals(self.index, registry))
 
-    def in_app_context(self, registry: Registry | None) -> bool:
-        """Whether tasks may run under Flask's application context, whose teardown removes the session."""
-        if registry is None or all(is_set_up(self.index, use) for use in removals(self.index, registry)):
+    def in_app_context(self, found: Outline, registry: Registry | None) -> bool:
+        """Whether tasks may run under Flask's application context, and the task's process knows a teardown that removes the session."""
+        if registry is None:
             return False
-        return any(b"celery" in (self.index.data(path) or b"").lower() for path in self.index.files_with("app_context"))
+        known = [use for use in removals(self.index, registry) if not is_set_up(self.index, use) and loads(self.index, found.path, use.path)]
+        return bool(known) and any(b"celery" in (self.index.data(path) or b"").lower() for path in self.index.files_with("app_context"))

@@ -187,6 +187,30 @@ def is_imported(index: Index, path: str) -> bool:
     return index.once(("imported", path), search)
 
 
+def loads(index: Index, path: str, other: str) -> bool:
+    """Whether importing one file imports another, directly or not."""
+
+    def search() -> frozenset[str]:
+        seen: set[str] = set()
+        queue = [path]
+        while queue:
+            file = queue.pop()
+            found = index.outline(file) if file not in seen else None
+            seen.add(file)
+            for what in found.imports if found is not None else ():
+                module = index.modules.find(what.module, what.level, file)
+                if module is None:
+                    continue
+                queue.append(module)
+                folder = module.removesuffix("/__init__.py").removesuffix("/")
+                inner = index.modules.file_of(folder, what.name) if what.name is not None and not module.endswith(f"{stem(module)}.py") else None
+                if inner is not None:
+                    queue.append(inner)
+        return frozenset(seen)
+
+    return other in index.once(("loads", path), search)
+
+
 def is_zope(index: Index) -> bool:
     """Whether zope.sqlalchemy ends the project's sessions."""
     return bool(index.files_with("zope", "sqlalchemy") and any(b"zope.sqlalchemy" in (index.data(p) or b"") for p in index.files_with("zope")))
