@@ -27,10 +27,11 @@ def write(files: dict[str, str], root: Path) -> Path:
     return root
 
 
-def lint(root: Path, *paths: str, select: tuple[str, ...] | None = None) -> run.Report:
-    """The report of a project, or of some of its files, under the default profile."""
+def lint(root: Path, *paths: str, select: tuple[str, ...] | None = None, profile: config.Profile = "default") -> run.Report:
+    """The report of a project, or of some of its files."""
     wanted = tuple(root / path for path in paths) or (root,)
-    return run.check(run.Request(paths=wanted, project_root=root, isolated=True, overrides=config.Overrides(select=select)))
+    overrides = config.Overrides(select=select, profile=profile)
+    return run.check(run.Request(paths=wanted, project_root=root, isolated=True, overrides=overrides))
 
 
 def found_in(report: run.Report) -> set[tuple[str, int, str]]:
