@@ -1,4 +1,7 @@
-"""`Depends(SessionLocal)`: FastAPI calls the factory for every request, and nobody closes what it gives."""
+"""`Depends(SessionLocal)`: FastAPI refuses every request, for it takes the factory's parameters from the query.
+
+A lambda around the factory has no parameters, so it is called; then nobody closes the session that it gives.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.expression import Call, text
-from sa_session_lint.project.value import Gives, Maker, Registry, Session, Value
+from sa_session_lint.project.value import Gives, Maker, Registry, Session
+
+_REFUSED = "its `{parameter}` becomes a required query parameter, every request is answered with 422"
+_LEFT_OPEN = "nothing closes the session after the request, its connection stays out until garbage collection"
 
 
 class DependsOnSessionFactory(Check):
@@ -20,12 +26,8 @@ class DependsOnSessionFactory(Check):
         if target is None:
             return
         value = self.index.value(target, scope, self.file.path)
-        if _opens(value):
-            place = value.place if isinstance(value, (Maker, Registry)) else None
-            self.report(node, [self.note(place, "made the factory here")], call=text(call))
-
-
-def _opens(value: Value) -> bool:
-    if isinstance(value, (Maker, Registry)):
-        return True
-    return isinstance(value, Gives) and isinstance(value.value, Session) and value.value.how in {"new", "registry"}
+        if isinstance(value, (Maker, Registry)):
+            consequence = _REFUSED.format(parameter="local_kw" if isinstance(value, Maker) else "kw")
+            self.report(node, [self.note(value.place, "made the factory here")], call=text(call), consequence=consequence)
+        elif isinstance(value, Gives) and isinstance(value.value, Session) and value.value.how == "new":
+            self.report(node, [self.note(value.value.place, "opened here")], call=text(call), consequence=_LEFT_OPEN)

@@ -31,7 +31,7 @@ def full(report: Report, style: Style) -> str:
         explain = reported.entry.name not in seen
         parts.append("\n".join(_finding(reported, report, paint, gutter, style.width, explain)))
         seen.add(reported.entry.name)
-    failures = [_failure(failure, paint) for failure in report.failures if failure.reported]
+    failures = [_failure(failure, paint, min(style.width, _PROSE)) for failure in report.failures if failure.reported]
     if failures:
         parts.append("\n".join(failures))
     parts.append(summary(report, paint))
@@ -71,9 +71,14 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _failure(failure: Failure, paint: Paint) -> str:
+def _failure(failure: Failure, paint: Paint, width: int | None = None) -> str:
+    """One line; with a `width`, what does not fit into it goes below, indented."""
     where = failure.path if failure.line is None else f"{failure.path}:{failure.line}"
-    return f"{shown(where) or 'sa-session-lint'}: {paint('failed', 'red')} ({failure.stage}): {shown(failure.message)}"
+    where, message = shown(where) or "sa-session-lint", shown(failure.message)
+    head = f"{where}: {paint('failed', 'red')} ({failure.stage}):"
+    if width is None or len(f"{where}: failed ({failure.stage}): {message}") <= width:
+        return f"{head} {message}"
+    return "\n".join([head, *(f"  {line}" for line in wrapped(message, width - 2))])
 
 
 def _finding(reported: Reported, report: Report, paint: Paint, gutter: int, width: int, explain: bool) -> list[str]:
@@ -108,4 +113,6 @@ def _entry(entry: Entry, paint: Paint, margin: str, width: int) -> list[str]:
         body = paint.prose(wrapped(text, min(width, _PROSE) - column - len(margin) - 2))
         lines.append(f"{bar} {paint(heading, 'bold')}{' ' * (column - len(heading))}{body[0]}")
         lines += [f"{bar} {' ' * column}{line}".rstrip() for line in body[1:]]
-    return [*lines, f"{bar} {paint('More', 'bold')}{' ' * (column - 4)}sa-session-lint rule {entry.name}"]
+    more, room = "sa-session-lint rule ", width - len(margin) - 2 - column
+    more += entry.name if len(more + entry.name) <= room else entry.code  # a command is not to be broken over lines
+    return [*lines, f"{bar} {paint('More', 'bold')}{' ' * (column - 4)}{more}"]

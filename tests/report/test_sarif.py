@@ -55,7 +55,7 @@ def test_columns_count_code_points_and_paths_hang_on_the_root() -> None:
     assert found["columnKind"] == "unicodeCodePoints"
     assert found["originalUriBaseIds"] == {"%SRCROOT%": {"uri": "file:///srv/my%20shop/"}}
     region = found["results"][4]["locations"][0]["physicalLocation"]["region"]
-    assert region == {"startLine": 15, "startColumn": 15, "endLine": 15, "endColumn": 31}
+    assert region == {"startLine": 15, "startColumn": 17, "endLine": 15, "endColumn": 33}
 
 
 def test_odd_paths_are_uris_that_read_back() -> None:

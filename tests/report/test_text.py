@@ -50,7 +50,7 @@ def test_tabs_are_expanded_in_line_and_carets() -> None:
 
 
 def test_wide_and_combining_characters_take_the_columns_of_a_terminal() -> None:
-    lines = framed('名前 = "cafe\u0301"; commit\n', Span(1, 14, 1, 20))
+    lines = framed('名前 = "cafe\u0301"; commit\n', Span(1, 15, 1, 21))
     assert lines[2] == "   |                ^^^^^^"  # 2 wide characters: two columns more; 1 combining: one less
 
 
