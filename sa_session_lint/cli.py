@@ -133,11 +133,14 @@ def rule(name: str | None, every: bool, output_format: str) -> None:
 def show_sessions(file: Path, project_root: Path | None) -> None:
     """Print what is known of the sessions in FILE: why is the linter silent?"""
     from sa_session_lint.explain import show_sessions as explain
+    from sa_session_lint.source import deep
 
     try:
-        _print(explain(file, project_root), None)
+        with deep():
+            text = explain(file, project_root)
     except config.ConfigError as error:
         _give_up(str(error))
+    _print(text, None)
 
 
 def _words(given: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ from sa_session_lint.finding import Failure, Finding, Severity
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, list_python, root_of
 from sa_session_lint.project.index import Index
+from sa_session_lint.source import deep
 
 if TYPE_CHECKING:
     from sa_session_lint.catalogue import Entry
@@ -80,7 +81,8 @@ def check(request: Request, progress: Progress | None = None) -> Report:
     total, done = sum(len(files) for _, files in projects), 0
     for root, files in projects:
         step = None if progress is None else (lambda here, base=done: progress(base + here, total))
-        reports.append(_check_project(request, entries, root, files, step))
+        with deep():
+            reports.append(_check_project(request, entries, root, files, step))
         done += len(files)
     return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import codecs
 import gc
-import io
 import re
 import stat
-import tokenize
+import sys
+import warnings
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +19,9 @@ from pathlib import Path
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from sa_session_lint.finding import Failure, Span
+from sa_session_lint.finding import Failure, Span, Stage
 from sa_session_lint.guard import refusal
+from sa_session_lint.scan import Lines, scan
 
 
 class Unreadable(Exception):
@@ -25,6 +30,17 @@ class Unreadable(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Let functions that call themselves go as deep as any tree that the guard lets through (measured: 6,000 calls)."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 12_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +78,23 @@ class Source:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise Unreadable(Failure(path, 1, "read", "UTF-16 is no encoding for Python source"))
         if b"\0" in data:
-            line = data[: data.index(b"\0")].count(b"\n") + 1
-            raise Unreadable(Failure(path, line, "read", "holds a null byte"))
+            raise Unreadable(Failure(path, _line(data, data.index(b"\0")), "read", "holds a null byte"))
+        encoding, body = "utf-8", data.removeprefix(codecs.BOM_UTF8)
+        cookie = _COOKIE.match(body)
+        line = _line(body, cookie.start(1)) if cookie is not None else 1
         try:
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-            text = data.decode(encoding)
-        except SyntaxError as error:
-            raise Unreadable(Failure(path, 1, "read", str(error))) from error
+            if cookie is not None:
+                encoding = _EMACS.sub("", cookie[1].decode("ascii"))
+                if body is not data and codecs.lookup(encoding).name != "utf-8":
+                    raise LookupError
+            text = body.decode(encoding)
         except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise Unreadable(Failure(path, line, "read", f"not {error.encoding}: byte 0x{data[error.start]:02x}")) from error
-        return cls(path, data, text.removeprefix("\ufeff"), encoding)
+            message = f"not {error.encoding}: byte 0x{body[error.start]:02x}"
+            raise Unreadable(Failure(path, _line(body, error.start), "read", message)) from error
+        except (LookupError, ValueError) as error:  # also of a codec that is no encoding of text
+            message = f"{encoding} is no encoding" + (" that goes with its byte order mark, utf-8" if body is not data else "")
+            raise Unreadable(Failure(path, line, "read", message)) from error
+        return cls(path, data, text, encoding)
 
     @cached_property
     def module(self) -> cst.Module:
@@ -84,9 +106,10 @@ class Source:
         collecting = gc.isenabled()
         gc.disable()  # halves the time of a parse
         try:
-            return cst.parse_module(self.text)
+            with deep():
+                return cst.parse_module(self.text)
         except cst.ParserSyntaxError as error:
-            raise Unreadable(Failure(self.path, error.raw_line, "parse", error.message)) from error
+            raise Unreadable(Failure(self.path, *_fault(self.text, error))) from error
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # LibCST's Rust part panics with an exception that is no Exception
@@ -97,7 +120,8 @@ class Source:
 
     @cached_property
     def _positions(self) -> object:
-        return MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
+        with deep():
+            return MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
 
     def span_of(self, node: cst.CSTNode) -> Span:
         """Where a node of this file's tree stands. The first call costs about two parses, so only files with findings pay."""
@@ -157,20 +181,37 @@ class Source:
         """Every comment, found by a scan that knows strings; no parse is needed."""
         if "#" not in self.text:
             return ()
+        lines = Lines(self.text)
         found: list[Comment] = []
-        starts = [0, *(m.end() for m in _NEWLINE.finditer(self.text))]
-        for match in _TOKEN.finditer(self.text):
-            if self.text[match.start()] == "#":
-                line = bisect_right(starts, match.start())
-                begin = starts[line - 1]
-                before = self.text[begin : match.start()]
-                found.append(Comment(line, len(before) + 1, match[0].rstrip(), not before.strip()))
+        for kind, start, end in scan(self.text, strings_only=True):
+            if kind == "comment":
+                line, column = lines.place(start)
+                alone = not self.text[lines.start(line) : start].strip()
+                found.append(Comment(line, column, self.text[start:end].rstrip(), alone))
         return tuple(found)
 
 
-_NEWLINE = re.compile(r"\r\n?|\n")
-_TOKEN = re.compile(
-    r'#[^\r\n]*|"""(?:[^\\"]+|\\.|"(?!""))*(?:"""|\Z)|\'\'\'(?:[^\\\']+|\\.|\'(?!\'\'))*(?:\'\'\'|\Z)'
-    r'|"(?:[^\\"\r\n]+|\\(?:\r\n|.))*"?|\'(?:[^\\\'\r\n]+|\\(?:\r\n|.))*\'?',
-    re.DOTALL,
-)
+# PEP 263: in line 1, or in line 2 if line 1 holds nothing but a comment.
+_COOKIE = re.compile(rb"(?:[ \t\f]*(?:\#[^\r\n]*)?(?:\r\n?|\n))??[ \t\f]*\#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")
+_EMACS = re.compile(r"-(?:unix|dos|mac)$")  # Emacs adds its kind of line ends
+
+
+def _line(data: bytes, at: int) -> int:
+    """The line (1-based) of an offset."""
+    return len(re.findall(rb"\r\n?|\n", data[:at])) + 1
+
+
+def _fault(text: str, error: cst.ParserSyntaxError) -> tuple[int, Stage, str]:
+    """Line, stage and message of a syntax error. Python's own parser knows the line (LibCST names the next token's, or line 1) and says
+    it better; where an older one accepts what LibCST rejects, LibCST's words must do."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<source>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except SyntaxError as better:
+        if better.lineno:
+            return better.lineno, "parse", better.msg
+    except (ValueError, MemoryError, RecursionError):
+        pass
+    found = re.search(r"error at (\d+):", error.message)
+    return int(found[1]) if found else error.raw_line, "parse", error.message

@@ -38,7 +38,12 @@ class World:
 
     example: ModuleType
     statements: list[str] = field(default_factory=list)
-    out: int = 0
+    held: set[int] = field(default_factory=set)
+
+    @property
+    def out(self) -> int:
+        """How many connections that were taken since the example began are out of their pools."""
+        return len(self.held)
 
     def rows(self, table: str = "user_account") -> list[str]:
         """The names of the users, or the titles of the posts, that the database file holds."""
@@ -133,11 +138,11 @@ def _watched() -> Iterator[World]:
     """Every pool and engine of the process reports to one World."""
     world = World(ModuleType("example"))
 
-    def checked_out(*_: object) -> None:
-        world.out += 1
+    def checked_out(_: object, record: object, *__: object) -> None:
+        world.held.add(id(record))
 
-    def checked_in(*_: object) -> None:
-        world.out -= 1
+    def checked_in(_: object, record: object) -> None:
+        world.held.discard(id(record))
 
     def executed(connection: object, cursor: object, statement: str, *_: object) -> None:
         world.statements.append(statement)

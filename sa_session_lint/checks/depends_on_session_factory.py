@@ -30,4 +30,7 @@ class DependsOnSessionFactory(Check):
             consequence = _REFUSED.format(parameter="local_kw" if isinstance(value, Maker) else "kw")
             self.report(node, [self.note(value.place, "made the factory here")], call=text(call), consequence=consequence)
         elif isinstance(value, Gives) and isinstance(value.value, Session) and value.value.how == "new":
-            self.report(node, [self.note(value.value.place, "opened here")], call=text(call), consequence=_LEFT_OPEN)
+            wrapped = target.arguments[0] if isinstance(target, Call) and target.arguments else None  # a partial keeps the factory's parameters
+            refused = wrapped is not None and isinstance(self.index.value(wrapped, scope, self.file.path), Maker)
+            consequence = _REFUSED.format(parameter="local_kw") if refused else _LEFT_OPEN
+            self.report(node, [self.note(value.value.place, "opened here")], call=text(call), consequence=consequence)

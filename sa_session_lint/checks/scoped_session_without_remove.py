@@ -6,11 +6,15 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.project.entry import entry, reached
-from sa_session_lint.project.expression import Attribute, Call, Name
-from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.registries import is_handed_on, kind_of_use, name_of
+from sa_session_lint.project.expression import Attribute, Call, Enter, Name
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.registries import binding_name, is_handed_on, kind_of_use, name_of
 from sa_session_lint.project.usage import framework, is_zope, registry_of, removals, uses
-from sa_session_lint.project.value import Place, Registry
+from sa_session_lint.project.value import Place, Registry, Session
+
+_KEPT = "its thread's next job goes on with the session as it is, failed or unsaved"
+_DROPPED = "its connection comes back late, when the garbage collector finds the session"
+_THREAD_PER_JOB = ("ThreadingTCPServer", "ThreadingUDPServer", "ThreadingUnixStreamServer", "ThreadingUnixDatagramServer", "ThreadingMixIn")
 
 
 class ScopedSessionWithoutRemove(Check):
@@ -22,15 +26,17 @@ class ScopedSessionWithoutRemove(Check):
             return
         scope = self.scope(node)
         if scope.kind == "function" and name_of(scope, call) is not None:
-            if not self.ends_here(scope, call):
-                self.report(node, [], name=name_of(scope, call) or "")
+            if not self.ends_here(scope, call) and not self.closes(self.file.outline, scope, value):
+                self.report(node, [], name=name_of(scope, call) or "", effect=_DROPPED)
             return
         if removals(self.index, value):
             return
         use = kind_of_use(self.index, value)
-        if use is not None and use.kind not in {"asgi", "flask"}:  # those have rules of their own
+        if use is None or use.kind != "handler" or self.thread_ends(use.framework):  # other kinds have rules of their own
+            return
+        if not self.is_closed(value, use.place):
             name = name_of(scope, call) or "scoped_session"
-            self.report(node, [self.note(use.place, f"used here, by {use.framework} code")], name=name)
+            self.report(node, [self.note(use.place, f"used here, by {use.framework} code")], name=name, effect=_KEPT)
 
     def ends_here(self, scope: Scope, call: Call) -> bool:
         """Whether a registry made in a function is ended there, or handed to somebody who may do so."""
@@ -45,35 +51,50 @@ class ScopedSessionWithoutRemove(Check):
                 return True
         return not any(c.function == Name(name) or (isinstance(c.function, Attribute) and c.function.value == Name(name)) for c in scope.calls)
 
+    def thread_ends(self, framework: str) -> bool:
+        """Whether a server starts a thread for each job: its session goes when the thread does."""
+        return framework == "socketserver" and any(self.index.files_with(word) for word in _THREAD_PER_JOB)
+
+    def is_closed(self, registry: Registry, used: Place) -> bool:
+        """Whether the function that uses the registry also closes its session, or a hook does: nothing of the work is left."""
+        found = self.index.outline(used.path)
+        users = [s for s in found.scopes.values() if any(call.at == used.at for call in s.calls)] if found is not None else []
+        if found is not None and any(self.closes(found, scope, registry) for scope in users):
+            return True
+        hooks = [(o, s) for o, s in self.index.scopes_with("close") if s.kind == "function" and entry(self.index, o, s) is None]
+        return any(self.closes(outline, scope, registry, blocks=False) for outline, scope in hooks)
+
+    def closes(self, outline: Outline, scope: Scope, registry: Registry, blocks: bool = True) -> bool:
+        """Whether a function closes the registry's session, or works in a block that does."""
+        names = {"close", "begin"} if blocks else {"close"}
+        ended = [c.function.value for c in scope.calls if isinstance(c.function, Attribute) and c.function.name in names]
+        if blocks:
+            ended += [b.value.value for bs in scope.bindings.values() for b in bs if isinstance(b.value, Enter)]
+        values = [self.index.value(expression, scope, outline.path) for expression in ended]
+        behind = [registry_of(self.index, value) for value in values if isinstance(value, (Registry, Session))]
+        return any(found is not None and found.place == registry.place for found in behind)
+
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
         if scope is None or is_zope(self.index):
             return
         entered = entry(self.index, self.file.outline, scope)
-        if entered is None or entered.kind != "handler":
+        if entered is None or entered.kind != "handler" or self.thread_ends(entered.framework):
             return
         for outline, function, via in reached(self.index, self.file.outline, scope):
             for place, worked in uses(self.index, outline, function):
                 registry = registry_of(self.index, worked)
                 if registry is None or registry.scope != "thread" or not removals(self.index, registry):
                     continue  # without any remove() the registry itself is reported
-                if self.removed_near(registry, scope, function):
+                if self.removed_near(registry, scope, function) or self.closes(outline, function, registry):
                     return
                 where = via or place
                 if where.path == self.file.path:
                     trail = [self.note(registry.place, "the registry is made here"), self.note(place, "used here")]
-                    self.report(self.file.outline.nodes[where.at], trail, name=registry_name(self, registry))
+                    name = binding_name(self.index, registry.place) or "scoped_session"
+                    self.report(self.file.outline.nodes[where.at], trail, name=name, effect=_KEPT)
                     return
 
     def removed_near(self, registry: Registry, *functions: Scope) -> bool:
         """Whether one of these functions, or anything in the same file, removes it."""
         return any(use.path == self.file.path or use.qualname in {f.qualname for f in functions} for use in removals(self.index, registry))
-
-
-def registry_name(check: Check, registry: Registry) -> str:
-    found = check.index.outline(registry.place.path)
-    if found is not None:
-        for name, bindings in found.module.bindings.items():
-            if any(isinstance(b.value, Call) and b.value.at == registry.place.at for b in bindings):
-                return name
-    return "scoped_session"

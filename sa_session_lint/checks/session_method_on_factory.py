@@ -1,25 +1,39 @@
-"""A session's method called on the `sessionmaker` itself."""
+"""A session's method called on the `sessionmaker` itself.
+
+Only a factory whose making was seen is judged: what is merely annotated as one is in practice often a session.
+"""
 
 from __future__ import annotations
 
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.model.vocabulary import SESSION_CALLS
-from sa_session_lint.project.value import Maker
+from sa_session_lint.model.vocabulary import ENDING_CALLS, SESSION_CALLS
+from sa_session_lint.project.expression import Expression, Name
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.value import External, Maker
 
 
 class SessionMethodOnFactory(Check):
     def visit_Call(self, node: cst.Call) -> None:
-        if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in SESSION_CALLS:
-            return
-        value = self.value(node.func.value)
-        if isinstance(value, Maker):
-            trail = [self.note(value.place, "made a factory of sessions here")]
-            self.report(node.func, trail, name=self.code(node.func.value), method=node.func.attr.value)
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in SESSION_CALLS | ENDING_CALLS:
+            self.judge(node.func.value, node.func, self.code(node.func), "AttributeError")
 
     def visit_WithItem(self, node: cst.WithItem) -> None:
-        value = self.value(node.item)
-        if isinstance(value, Maker):
+        self.judge(node.item, node.item, f"with {self.code(node.item)}", "TypeError")
+
+    def judge(self, factory: cst.CSTNode, shown: cst.CSTNode, use: str, exception: str) -> None:
+        value = self.value(factory)
+        if not isinstance(value, Maker) or self.is_tested(self.expression(factory), self.scope(factory)):
+            return
+        made = self.index.outline(value.place.path)
+        if made is not None and isinstance(made.nodes[value.place.at], cst.Call):
             trail = [self.note(value.place, "made a factory of sessions here")]
-            self.report(node.item, trail, name=self.code(node.item), method="__enter__")
+            self.report(shown, trail, name=self.code(factory), use=use, exception=exception)
+
+    def is_tested(self, factory: Expression, scope: Scope) -> bool:
+        """Whether the function asks first what it has: `hasattr(SessionLocal, "remove")`, `isinstance(factory, sessionmaker)`."""
+        for call in scope.calls:
+            if call.function in {Name("hasattr"), Name("isinstance"), Name("callable")} and factory in call.arguments[:1]:
+                return isinstance(self.index.value(call.function, scope, self.file.path), External)
+        return False

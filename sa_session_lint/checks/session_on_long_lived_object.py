@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
-from sa_session_lint.checks.check import Check
+from sa_session_lint.checks.check import Check, File
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of
-from sa_session_lint.project.expression import Attribute, Call, Item, Name
-from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import framework, is_aside
-from sa_session_lint.project.value import Class, External, Place, Session, Value
+from sa_session_lint.project.expression import Attribute, Call, Const, Expression, Item, Name
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.usage import framework, is_aside, is_imported
+from sa_session_lint.project.value import Class, External, Function, Place, Session, Value
 
 _ENDS = frozenset({"close", "remove", "aclose"})
+_MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 
 
 class SessionOnLongLivedObject(Check):
+    def __init__(self, file: File) -> None:
+        super().__init__(file)
+        self.blocks: list[tuple[Expression, Scope]] = []
+        self.tests: list[tuple[Expression, Scope]] = []
+
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
         if scope is None:
@@ -23,12 +31,23 @@ class SessionOnLongLivedObject(Check):
         for name, bindings in scope.bindings.items():
             for binding in bindings:
                 value = self.index.value(binding.value, scope, self.file.path)
-                if binding.how == "=" and isinstance(value, Session) and value.how in {"new", "registry"} and scope.name != "Meta":
+                if binding.how == "=" and isinstance(value, Session) and value.how in {"new", "registry"}:
                     trail = [self.note(value.place, "opened here, when the class is defined")]
                     self.report(self.file.outline.nodes[binding.at], trail, name=name, owner=f"class `{scope.name}`")
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        scope = self.file.outline.scope_of.get(id(original_node))
         for method in self.file.outline.scopes.values():
-            if method.owner is scope and method.parameters:
+            if scope is not None and method.owner is scope and method.parameters:
                 self.on_self(scope, method)
+
+    def visit_WithItem(self, node: cst.WithItem) -> None:
+        self.blocks.append((self.expression(node.item), self.scope(node.item)))
+
+    def visit_If(self, node: cst.If) -> None:
+        test = node.test.expression if isinstance(node.test, cst.UnaryOperation) else node.test
+        test = test.left if isinstance(test, cst.Comparison) else test
+        self.tests.append((self.expression(test), self.scope(test)))
 
     def on_self(self, owner: Scope, method: Scope) -> None:
         me = method.parameters[0].name
@@ -38,6 +57,8 @@ class SessionOnLongLivedObject(Check):
                 continue
             value = self.index.value(store.value, method, self.file.path)
             if not isinstance(value, Session) or value.how not in {"new", "registry"} or self.is_closed(owner, target.name):
+                continue
+            if not self.is_made_once(owner, method, target):
                 continue
             because = self.long_lived(Class(self.file.path, owner.qualname), 0)
             if because is not None:
@@ -70,27 +91,61 @@ class SessionOnLongLivedObject(Check):
         for decorator, at in zip(scope.decorators, scope.decorated_at, strict=True):
             head = decorator.function if isinstance(decorator, Call) else decorator
             value = self.index.value(head, scope.parent or self.file.outline.module, self.file.path)
-            if not isinstance(value, External) or value.dotted not in v.CACHES:
-                continue
+            if not isinstance(value, External) or value.dotted not in v.CACHES or value.dotted.endswith("cached_property"):
+                continue  # a cached property is kept by its instance, which may be one unit of work
             for given in scope.returns:
                 session = self.index.value(given.value, scope, self.file.path)
                 if isinstance(session, Session) and session.how in {"new", "registry"}:
                     trail = [self.note(session.place, "opened here"), self.note(Place(self.file.path, at), "kept by the cache")]
-                    self.report(self.file.outline.nodes[given.at], trail, name=scope.name, owner="the cache")
+                    self.report(self.file.outline.nodes[given.at], trail, name=f"{scope.name}()", owner="the cache")
+
+    def is_made_once(self, owner: Scope, method: Scope, target: Attribute) -> bool:
+        """Whether a method runs once per object, or opens the session only where there is none yet."""
+        if method.name in _MAKERS:
+            return True
+        for test, scope in self.tests:
+            asked = test.arguments if isinstance(test, Call) and test.function == Name("hasattr") else ()
+            if scope is method and (test == target or asked == (target.value, Const(target.name))):
+                return True
+        for other in self.file.outline.scopes.values():
+            if other.owner is owner and other.name in _MAKERS and other.parameters:
+                called = Attribute(Name(other.parameters[0].name), method.name)
+                if any(call.function == called for call in other.calls):
+                    return True
+        return False
 
     def is_closed(self, owner: Scope, name: str) -> bool:
-        """Whether some method of the class closes the attribute, or may: then it is a unit of work."""
-        for method in self.file.outline.scopes.values():
-            if method.owner is not owner or method.name == "__del__" or self.at_exit(owner, method):
-                continue
-            me = method.parameters[0].name if method.parameters else ""
-            mine = Attribute(Name(me), name)
-            for call in method.calls:
-                if isinstance(call.function, Attribute) and call.function.name in _ENDS and call.function.value == mine:
+        """Whether some method of the class or of its bases closes the attribute, or may: then it is a unit of work."""
+        cls = Class(self.file.path, owner.qualname)
+        if any(isinstance(self.index.member(cls.path, cls.qualname, name), Function) for name in ("__exit__", "__aexit__")):
+            return True
+        for outline, scope in self.family(cls):
+            for method in outline.scopes.values():
+                if method.owner is not scope or method.name == "__del__" or self.at_exit(scope, method):
+                    continue
+                me = method.parameters[0].name if method.parameters else ""
+                mine = Attribute(Name(me), name)
+                for call in method.calls:
+                    if isinstance(call.function, Attribute) and call.function.name in _ENDS and call.function.value == mine:
+                        return True
+                    if mine in call.arguments or any(value == mine for _, value in call.keywords):
+                        return True
+                if (mine, method) in self.blocks:
                     return True
-                if mine in call.arguments:
-                    return True
-        return any(name in owner.bindings for name in ("__exit__", "__aexit__"))
+        return False
+
+    def family(self, cls: Class) -> Iterator[tuple[Outline, Scope]]:
+        """A class and its bases in the project."""
+        queue, seen = [cls], set[Class]()
+        while queue:
+            one = queue.pop()
+            found = self.index.outline(one.path) if one not in seen else None
+            seen.add(one)
+            if found is not None:
+                scope = found.scopes[one.qualname]
+                yield found, scope
+                bases = (self.index.value(base, scope.parent or found.module, one.path) for base in scope.bases)
+                queue += [base for base in bases if isinstance(base, Class)]
 
     def at_exit(self, owner: Scope, method: Scope) -> Place | None:
         """Where a method is registered to run when the process ends."""
@@ -170,6 +225,8 @@ class SessionOnLongLivedObject(Check):
             return None
         if place.kind in {"module", "class"}:
             found = self.index.outline(path)
+            if framework(self.index, path) is None and not is_imported(self.index, path):
+                return None  # a script
             bound = found is not None and any(b.value is call and not b.under_main for bs in place.bindings.values() for b in bs)
             return (where, "made once, at module level") if bound else None
         found = self.index.outline(path)

@@ -6,9 +6,9 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.project.entry import Entry, entry
-from sa_session_lint.project.expression import Attribute
-from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.expression import Attribute, Enter
 from sa_session_lint.project.generator import settles
+from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, loads, registry_of, removals, uses
 from sa_session_lint.project.value import Registry, Session
@@ -28,12 +28,13 @@ class TaskUsesGlobalSession(Check):
         registry = registry_of(self.index, worked)
         if isinstance(worked, Session) and worked.how == "registry" and registry is None:
             return
-        if self.ends_in(scope, registry) or (registry is not None and (registry.scope != "thread" or self.has_hook(registry))):
+        if self.ends_in(self.file.outline, scope) or (registry is not None and (registry.scope != "thread" or self.has_hook(registry))):
             return
+        made = worked.place if registry is None else registry.place
+        if made is None or (made.path == self.file.path and any(call.at == made.at for call in scope.calls)):
+            return  # made by the function itself
         task = self.task_of(self.file.outline, scope, 2, registry)
         if task is not None:
-            made = worked.place if registry is None else registry.place
-            assert made is not None
             trail = [self.note(made, "made here, once per worker process or thread"), self.note(task.place, f"{task.framework} runs the task")]
             name = binding_name(self.index, made) or "session"
             self.report(self.file.outline.nodes[place.at], trail, name=name, function=scope.name)
@@ -45,19 +46,22 @@ class TaskUsesGlobalSession(Check):
             return entered if entered.kind == "task" and not self.in_app_context(found, registry) else None
         if depth:
             for outline, caller, _ in callers(self.index, found.path, scope):
-                if caller.kind == "function" and not self.ends_in(caller, registry):
+                if caller.kind == "function" and not self.ends_in(outline, caller):
                     task = self.task_of(outline, caller, depth - 1, registry)
                     if task is not None:
                         return task
         return None
 
-    def ends_in(self, scope: Scope, registry: Registry | None) -> bool:
-        """Whether the function closes or removes a session on its normal way."""
+    def ends_in(self, found: Outline, scope: Scope) -> bool:
+        """Whether the function closes or removes a session on its normal way, has somebody do so, or works in a block that does."""
         for call in scope.calls:
-            if isinstance(call.function, Attribute) and call.function.name in {"close", "remove"} and not call.arguments:
-                if call.at not in scope.in_handlers:
+            if any(isinstance(a, Attribute) and a.name in {"close", "remove"} for a in call.arguments):
+                return True
+            if isinstance(call.function, Attribute) and not call.arguments and call.at not in scope.in_handlers:
+                if call.function.name in {"begin", "close", "remove"}:
                     return True
-        return False
+        entered = [b.value for bindings in scope.bindings.values() for b in bindings if isinstance(b.value, Enter)]
+        return any(isinstance(self.index.value(block, scope, found.path), Session) for block in entered)
 
     def has_hook(self, registry: Registry) -> bool:
         return any(is_task_hook(self.index, use) for use in removals(self.index, registry))

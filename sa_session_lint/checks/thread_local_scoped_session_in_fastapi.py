@@ -21,4 +21,4 @@ class ThreadLocalScopedSessionInFastapi(Check):
         use = kind_of_use(self.index, value)
         if use is not None and use.kind == "asgi":
             name = name_of(self.scope(node), call) or "scoped_session"
-            self.report(node, [self.note(use.place, f"used here, by {use.framework} code")], name=name)
+            self.report(node, [self.note(use.place, f"used here, by {use.framework} code")], name=name, framework=use.framework)

@@ -2,57 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.finding import Note
 from sa_session_lint.model.vocabulary import SESSION_CALLS
-from sa_session_lint.project.outline import Given
+from sa_session_lint.project.expression import Attribute, Call, Enter, Expression, Name
+from sa_session_lint.project.generator import suspensions
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.usage import callers
 from sa_session_lint.project.value import External, Generator, Method, Place, Session, Value
 
 _OF_GENERATORS = frozenset({"close"})
+_ENDINGS = frozenset({"close", "aclose", "remove"})
+
+_DROPPED = "its generator is dropped and closes the session, which then opens again with nobody to close it"
+_DROPPED_ASYNC = "its generator is dropped, and the event loop closes the session at the next `await`"
+_NO_METHOD = "a generator has no such method, an AttributeError follows"
+_NO_MANAGER = "a generator is no context manager, the `with` fails"
+_NO_AWAITABLE = "a generator cannot be awaited, a TypeError follows"
 
 
 class YieldDependencyCalledDirectly(Check):
     def visit_Call(self, node: cst.Call) -> None:
         function = self.value(node.func)
         dropped: cst.BaseExpression | None = None
-        if isinstance(function, External) and function.dotted in {"builtins.next", "builtins.anext"} and len(node.args) == 1:
+        if isinstance(function, External) and function.dotted in {"builtins.next", "builtins.anext"} and node.args:
             dropped = node.args[0].value
         elif isinstance(function, Method) and function.name in {"__next__", "__anext__"} and isinstance(node.func, cst.Attribute):
             dropped = node.func.value
-        if not isinstance(dropped, cst.Call):
+        made = self.value(dropped) if isinstance(dropped, cst.Call) else None
+        if not isinstance(made, Generator) or not self.closes_when_dropped(made):
             return
-        made = self.value(dropped)
-        if self.owns(made):
-            assert isinstance(made, Generator)
-            self.report(node, self.trail(made), call=self.code(node), function=made.function.qualname)
+        if made.is_async:
+            self.tell(node, made, _DROPPED_ASYNC)
+        elif not self.is_closed_by_hand(self.expression(node), self.file.outline, self.scope(node)):
+            self.tell(node, made, _DROPPED)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        if node.attr.value not in SESSION_CALLS - _OF_GENERATORS:
-            return
-        made = self.value(node.value)
-        if isinstance(made, Generator) and isinstance(made.value, Session):
-            self.report(node, self.trail(made), call=self.code(node), function=made.function.qualname)
+        if node.attr.value in SESSION_CALLS - _OF_GENERATORS:
+            self.taken_for_a_session(node.value, node, _NO_METHOD)
 
-    def owns(self, made: Value) -> bool:
-        """Whether a generator closes the session that it yields when it is dropped."""
-        if not isinstance(made, Generator) or not isinstance(made.value, Session):
+    def visit_WithItem(self, node: cst.WithItem) -> None:
+        self.taken_for_a_session(node.item, node.item, _NO_MANAGER)
+
+    def visit_Await(self, node: cst.Await) -> None:
+        self.taken_for_a_session(node.expression, node, _NO_AWAITABLE)
+
+    def taken_for_a_session(self, node: cst.BaseExpression, reported: cst.CSTNode, effect: str) -> None:
+        made = self.value(node)
+        if isinstance(made, Generator) and isinstance(made.value, Session):
+            self.tell(reported, made, effect)
+
+    def tell(self, node: cst.CSTNode, made: Generator, effect: str) -> None:
+        found = self.index.outline(made.function.path)
+        yields = found.scopes[made.function.qualname].yields if found is not None else ()
+        trail: list[Note | None] = [self.note(Place(made.function.path, given.at), "yields its session here") for given in yields[:1]]
+        self.report(node, trail, call=self.code(node), function=made.function.qualname, effect=effect)
+
+    def closes_when_dropped(self, made: Generator) -> bool:
+        """Whether a generator closes the session that it yields when it is dropped there."""
+        found = self.index.outline(made.function.path)
+        if found is None or not isinstance(made.value, Session):
             return False
         if made.value.how == "with":
             return True
-        found = self.index.outline(made.function.path)
-        if found is None or made.value.how not in {"new", "registry"}:
+        node = found.nodes[found.scopes[made.function.qualname].at]
+        if made.value.how not in {"new", "registry"} or not isinstance(node, cst.FunctionDef):
             return False
-        scope = found.scopes[made.function.qualname]
-        return any(_ends(call.function) for call in scope.calls)
+        tries = (statement for suspension in suspensions(node) for statement in suspension.tries())
+        return any(statement.finalbody is not None and _ends(statement.finalbody) for statement in tries)
 
-    def trail(self, made: Generator) -> list:  # type: ignore[type-arg]
-        found = self.index.outline(made.function.path)
-        first: Given | None = found.scopes[made.function.qualname].yields[0] if found is not None else None
-        if first is None:
-            return []
-        return [self.note(Place(made.function.path, first.at), "yields its session here, and closes it when it is dropped")]
+    def is_closed_by_hand(self, session: Expression, found: Outline, scope: Scope, depth: int = 1) -> bool:
+        """Whether the session is closed once more where it was taken, or where the function that returns it was called."""
+        bound = [(name, b.value) for name, bindings in scope.bindings.items() for b in bindings]
+        if any(isinstance(value, Enter) and value.value is session for _, value in bound):
+            return True
+        names = {name for name, value in bound if value is session}
+        fields = {store.target.name for store in scope.stores if store.value is session and isinstance(store.target, Attribute)}
+        for place in (found.module, *found.scopes.values()):
+            for call in place.calls:
+                if any(_is_one(owner, names if place is scope else set(), fields) or owner is session for owner in self.closed(call, place)):
+                    return True
+        if depth and any(given.value is session for given in scope.returns):
+            return any(self.is_closed_by_hand(call, where, caller, depth - 1) for where, caller, call in callers(self.index, found.path, scope))
+        return False
+
+    def closed(self, call: Call, scope: Scope) -> Iterator[Expression]:
+        """What a call closes, or sees to it that it is closed: `x.close()`, `stack.callback(x.close)`, `closing(x)`."""
+        for part in (call.function, *call.arguments):
+            if isinstance(part, Attribute) and part.name == "close":
+                yield part.value
+        function: Value = self.index.value(call.function, scope, self.file.path)
+        if isinstance(function, External) and function.dotted == "contextlib.closing":
+            yield from call.arguments
 
 
-def _ends(function: object) -> bool:
-    return getattr(function, "name", "") in {"close", "aclose", "remove"}
+def _is_one(owner: Expression, names: set[str], fields: set[str]) -> bool:
+    return (isinstance(owner, Name) and owner.name in names) or (isinstance(owner, Attribute) and owner.name in fields)
+
+
+def _ends(block: cst.CSTNode) -> bool:
+    """Whether a block calls something that closes a session."""
+    called = isinstance(block, cst.Call) and isinstance(block.func, cst.Attribute) and block.func.attr.value in _ENDINGS
+    return called or any(_ends(child) for child in block.children)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.expression import Attribute, Call, Choice, Const, Defined, Expression, Imported, Item, Name, Row
+from sa_session_lint.project.expression import Attribute, Call, Choice, Const, Expression, Imported, Item, Name, Row
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.value import (
     NOTHING,
@@ -214,7 +214,7 @@ def _definition(index: Index, expression: Expression, scope: Scope, path: str, d
                 return None
             module_path = index.modules.find(value.module, value.level, path)
             return _exported(index, module_path, value.name, depth) if module_path is not None else None
-        if isinstance(value, (Item, Choice, Name, Attribute)) and not isinstance(value, Defined):
+        if isinstance(value, (Item, Choice, Name, Attribute)):
             return value, place, path
         return None
     found = index.outline(path)
