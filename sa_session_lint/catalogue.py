@@ -176,13 +176,13 @@ def _read(path: Path) -> tuple[Entry, int]:
 
 def _head(lines: list[str]) -> dict[str, Any]:
     """The values of the head: no key missing, none unknown, each value in its form. Line 1 of the file is the `+++`."""
-    from sa_session_lint.project.files import read_toml
+    from sa_session_lint.project.files import read_toml, toml_fault
 
+    data = "\n".join(lines).encode()
     try:
-        head = read_toml("\n".join(lines).encode())
+        head = read_toml(data)
     except ValueError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        raise _Fault(int(found[1]) + 1 if found else 1, f"the head is no TOML: {error}") from error
+        raise _Fault(toml_fault(data, error) + 1, f"the head is no TOML: {error}") from error
     known = (*_TEXTS, *_LISTS)
     for key in head.keys() - set(known):
         raise _Fault(_line_of(["", *lines], key), f"`{key}` is no key of an entry; these are: {', '.join(known)}")

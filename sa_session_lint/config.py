@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sa_session_lint.finding import Failure, Severity
 from sa_session_lint.project.environment import PACKAGES
-from sa_session_lint.project.files import OWN_FILE, OWN_TABLE, has_own_table, read_toml
+from sa_session_lint.project.files import OWN_FILE, OWN_TABLE, has_own_table, read_toml, toml_fault
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -244,8 +244,7 @@ def _read(file: Path) -> Config:
     except OSError as error:
         raise ConfigError(file, None, "", f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        at = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(file, int(at[1]) if at else None, "", f"is not valid TOML: {error}") from error
+        raise ConfigError(file, toml_fault(data, error), "", f"is not valid TOML: {error}") from error
     tool = document.get("tool")
     prefix: tuple[str, ...] = ("tool", OWN_TABLE) if isinstance(tool, dict) or file.name == "pyproject.toml" else ()
     table = (tool.get(OWN_TABLE, {}) if isinstance(tool, dict) else {}) if prefix else document

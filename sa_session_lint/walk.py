@@ -18,6 +18,8 @@ from sa_session_lint.visit_order import ORDER
 Hook = Callable[[Any], Any]
 V = TypeVar("V", bound=cst.CSTVisitor)
 
+# What the decorators of libcst.matchers write on a method.
+_MATCHERS = frozenset({"_call_if_inside_matcher", "_call_if_not_inside_matcher", "_visit_matcher", "_leave_matcher"})
 _HANDLERS: dict[type, tuple[dict[str, str], dict[str, str]]] = {}
 
 
@@ -30,14 +32,14 @@ def handlers(cls: type) -> tuple[dict[str, str], dict[str, str]]:
     if cls not in _HANDLERS:
         found: tuple[dict[str, str], dict[str, str]] = ({}, {})
         for name in dir(cls):
+            if _MATCHERS & getattr(getattr(cls, name, None), "__dict__", {}).keys():
+                raise TypeError(f"{cls.__name__}.{name}: matchers are not supported here")
             prefix, _, node = name.partition("_")
             if prefix not in {"visit", "leave"} or not node:
                 continue
             method = getattr(cls, name)
             if method is getattr(cst.CSTVisitor, name, None):
                 continue
-            if hasattr(method, "_libcst_positive_matchers") or hasattr(method, "__libcst_matchers__"):
-                raise TypeError(f"{cls.__name__}.{name}: matchers are not supported here")
             if node not in ORDER:
                 raise TypeError(f"{cls.__name__}.{name}: the walk never calls this; nodes are visited by class name, whitespace never")
             found[prefix == "leave"][node] = name

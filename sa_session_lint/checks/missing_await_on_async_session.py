@@ -1,4 +1,8 @@
-"""A coroutine method of an AsyncSession that nobody awaits: it never runs."""
+"""A coroutine method of an AsyncSession that nobody awaits: it never runs.
+
+Reported is a call that is a statement, and one whose value is used as no coroutine can be: an attribute or a part of it is read, it
+is looped over, entered, compared or tested. One that is given a name or handed on may be awaited elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,65 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model.vocabulary import COROUTINES
-from sa_session_lint.project.value import Method, Registry, Session
+from sa_session_lint.project.expression import Defined
+from sa_session_lint.project.value import Method, Registry, Session, SessionClass
 
 _OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
 
 
 class MissingAwaitOnAsyncSession(Check):
     def visit_Expr(self, node: cst.Expr) -> None:
-        if isinstance(node.value, cst.Call):
-            self.judge(node.value)
+        self.judge(node.value.elt if isinstance(node.value, cst.ListComp) else node.value)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        if isinstance(node.value, cst.Call) and node.attr.value not in _OF_COROUTINES:
+        if node.attr.value not in _OF_COROUTINES:
             self.judge(node.value)
 
-    def visit_For(self, node: cst.For) -> None:
-        if isinstance(node.iter, cst.Call) and node.asynchronous is None:
-            self.judge(node.iter)
+    def visit_Subscript(self, node: cst.Subscript) -> None:
+        self.judge(node.value)
 
-    def judge(self, call: cst.Call) -> None:
-        if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in COROUTINES:
+    def visit_For(self, node: cst.For) -> None:
+        self.judge(node.iter)
+
+    def visit_CompFor(self, node: cst.CompFor) -> None:
+        self.judge(node.iter)
+
+    def visit_WithItem(self, node: cst.WithItem) -> None:
+        self.judge(node.item)
+
+    def visit_Comparison(self, node: cst.Comparison) -> None:
+        self.judge(node.left)
+
+    def visit_UnaryOperation(self, node: cst.UnaryOperation) -> None:
+        self.judge(node.expression)
+
+    def visit_If(self, node: cst.If) -> None:
+        self.judge(node.test)
+
+    def visit_IfExp(self, node: cst.IfExp) -> None:
+        self.judge(node.test)
+
+    def visit_While(self, node: cst.While) -> None:
+        self.judge(node.test)
+
+    def judge(self, call: cst.BaseExpression) -> None:
+        if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or call.func.attr.value not in COROUTINES:
             return
         method = self.value(call.func)
         if not isinstance(method, Method) or not isinstance(method.receiver, (Session, Registry)):
             return
-        if method.receiver.kind == "async":
+        if method.receiver.kind == "async" and not self.is_plain(method.name):
             self.report(call, [self.note(method.receiver.place, "an AsyncSession comes from here")], call=f"{self.code(call.func)}()")
+
+    def is_plain(self, name: str) -> bool:
+        """Whether a session class of the project makes a plain method of this coroutine."""
+
+        def search() -> bool:
+            for found, scope in self.index.scopes_with("def", name):
+                if scope.owner is not None and scope.owner.bases and scope.name == name and not scope.is_async:
+                    around = scope.owner.parent or found.module
+                    if isinstance(self.index.value(Defined(scope.owner.qualname), around, found.path), SessionClass):
+                        return True
+            return False
+
+        return self.index.once(("plain method", name), search)

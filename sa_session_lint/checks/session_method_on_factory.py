@@ -24,12 +24,10 @@ class SessionMethodOnFactory(Check):
 
     def judge(self, factory: cst.CSTNode, shown: cst.CSTNode, use: str, exception: str) -> None:
         value = self.value(factory)
-        if not isinstance(value, Maker) or self.is_tested(self.expression(factory), self.scope(factory)):
+        if not isinstance(value, Maker) or value.place is None or self.is_tested(self.expression(factory), self.scope(factory)):
             return
-        made = self.index.outline(value.place.path)
-        if made is not None and isinstance(made.nodes[value.place.at], cst.Call):
-            trail = [self.note(value.place, "made a factory of sessions here")]
-            self.report(shown, trail, name=self.code(factory), use=use, exception=exception)
+        trail = [self.note(value.place, "made a factory of sessions here")]
+        self.report(shown, trail, name=self.code(factory), use=use, exception=exception)
 
     def is_tested(self, factory: Expression, scope: Scope) -> bool:
         """Whether the function asks first what it has: `hasattr(SessionLocal, "remove")`, `isinstance(factory, sessionmaker)`."""

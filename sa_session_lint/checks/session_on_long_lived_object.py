@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import libcst as cst
 
 from sa_session_lint.checks.check import Check, File
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.entry import kinds_of
-from sa_session_lint.project.expression import Attribute, Call, Const, Expression, Item, Name
-from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import framework, is_aside, is_imported
-from sa_session_lint.project.value import Class, External, Function, Place, Session, Value
+from sa_session_lint.project.expression import Attribute, Call, Const, Expression, Name
+from sa_session_lint.project.lifetime import at_exit, family, long_lived, singleton
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.value import Class, External, Function, Place, Session
 
 _ENDS = frozenset({"close", "remove", "aclose"})
 _MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -60,7 +57,7 @@ class SessionOnLongLivedObject(Check):
                 continue
             if not self.is_made_once(owner, method, target):
                 continue
-            because = self.long_lived(Class(self.file.path, owner.qualname), 0)
+            because = long_lived(self.index, Class(self.file.path, owner.qualname))
             if because is not None:
                 place, text = because
                 trail = [self.note(value.place, "opened here"), self.note(place, text)]
@@ -77,8 +74,7 @@ class SessionOnLongLivedObject(Check):
         for argument in node.args:
             session = self.value(argument.value)
             if isinstance(session, Session) and session.how in {"depends", "with", "new"}:
-                found = self.index.outline(cls.path)
-                single = self.singleton(cls, found.scopes[cls.qualname]) if found is not None else None
+                single = singleton(self.index, cls)
                 if single is not None:
                     trail = [self.note(session.place, "the session comes from here"), self.note(*single)]
                     self.report(node, trail, name=self.code(argument.value), owner=f"`{self.code(node.func)}`")
@@ -119,9 +115,9 @@ class SessionOnLongLivedObject(Check):
         cls = Class(self.file.path, owner.qualname)
         if any(isinstance(self.index.member(cls.path, cls.qualname, name), Function) for name in ("__exit__", "__aexit__")):
             return True
-        for outline, scope in self.family(cls):
+        for outline, scope in family(self.index, cls):
             for method in outline.scopes.values():
-                if method.owner is not scope or method.name == "__del__" or self.at_exit(scope, method):
+                if method.owner is not scope or method.name == "__del__" or at_exit(self.index, outline, scope, method):
                     continue
                 me = method.parameters[0].name if method.parameters else ""
                 mine = Attribute(Name(me), name)
@@ -133,117 +129,3 @@ class SessionOnLongLivedObject(Check):
                 if (mine, method) in self.blocks:
                     return True
         return False
-
-    def family(self, cls: Class) -> Iterator[tuple[Outline, Scope]]:
-        """A class and its bases in the project."""
-        queue, seen = [cls], set[Class]()
-        while queue:
-            one = queue.pop()
-            found = self.index.outline(one.path) if one not in seen else None
-            seen.add(one)
-            if found is not None:
-                scope = found.scopes[one.qualname]
-                yield found, scope
-                bases = (self.index.value(base, scope.parent or found.module, one.path) for base in scope.bases)
-                queue += [base for base in bases if isinstance(base, Class)]
-
-    def at_exit(self, owner: Scope, method: Scope) -> Place | None:
-        """Where a method is registered to run when the process ends."""
-        for other in self.file.outline.scopes.values():
-            for call in other.calls if other.owner is owner else ():
-                function = self.index.value(call.function, other, self.file.path)
-                if function == External("atexit.register") and call.arguments:
-                    handed = call.arguments[0]
-                    if isinstance(handed, Attribute) and handed.name == method.name:
-                        return Place(self.file.path, call.at)
-        return None
-
-    def long_lived(self, cls: Class, depth: int) -> tuple[Place, str] | None:
-        """Where and why instances of a class live as long as the process."""
-        return self.index.once(("long lived", cls, depth), lambda: self._long_lived(cls, depth))
-
-    def _long_lived(self, cls: Class, depth: int) -> tuple[Place, str] | None:
-        found = self.index.outline(cls.path)
-        if found is None or framework(self.index) is None or depth > 2:
-            return None
-        scope = found.scopes[cls.qualname]
-        for base in kinds_of(self.index, cls):
-            if base in v.LONG_LIVED_BASES:
-                return Place(cls.path, scope.at), v.LONG_LIVED_BASES[base]
-        single = self.singleton(cls, scope)
-        if single is not None:
-            return single
-        for method in found.scopes.values():
-            if method.owner is scope and found is self.file.outline and (until := self.at_exit(scope, method)) is not None:
-                return until, "ended only when the process ends"
-        for outline in (o for path in self.index.files_with(scope.name) if not is_aside(path) and (o := self.index.outline(path)) is not None):
-            for place in (outline.module, *outline.scopes.values()):
-                for call in place.calls:
-                    if _called(call) != scope.name or not self.makes(self.index.value(call.function, place, outline.path), cls):
-                        continue
-                    kept = self.kept(call, place, outline.path, depth)
-                    if kept is not None:
-                        return kept
-            for derived in outline.scopes.values():
-                if derived.kind == "class" and any(self.index.value(b, derived.parent or outline.module, outline.path) == cls for b in derived.bases):
-                    because = self.long_lived(Class(outline.path, derived.qualname), depth + 1)
-                    if because is not None:
-                        return because
-        return None
-
-    def singleton(self, cls: Class, scope: Scope) -> tuple[Place, str] | None:
-        """A metaclass that keeps instances, or a `__new__` that does."""
-        for key, value in scope.keywords:
-            if key == "metaclass":
-                found = self.index.outline(cls.path)
-                meta = self.index.value(value, scope.parent or found.module, cls.path) if found is not None else None
-                if isinstance(meta, Class) and self.keeps(meta, "__call__"):
-                    return Place(cls.path, scope.at), "its metaclass keeps one instance for the process"
-        if self.keeps(cls, "__new__"):
-            return Place(cls.path, scope.at), "`__new__` keeps one instance for the process"
-        return None
-
-    def keeps(self, cls: Class, method: str) -> bool:
-        found = self.index.outline(cls.path)
-        scope = found.scopes.get(f"{cls.qualname}.{method}") if found is not None else None
-        if scope is None or not scope.parameters:
-            return False
-        me = scope.parameters[0].name
-        for store in scope.stores:
-            target = store.target.value if isinstance(store.target, Item) else store.target
-            if isinstance(target, Attribute) and target.value in {Name(me), Name(cls.qualname)}:
-                return True
-        return False
-
-    def makes(self, function: Value, cls: Class) -> bool:
-        return function == cls
-
-    def kept(self, call: Call, place: Scope, path: str, depth: int) -> tuple[Place, str] | None:
-        """Whether the instance that a call makes is kept for the life of the process."""
-        where = Place(path, call.at)
-        if place.under_main:
-            return None
-        if place.kind in {"module", "class"}:
-            found = self.index.outline(path)
-            if framework(self.index, path) is None and not is_imported(self.index, path):
-                return None  # a script
-            bound = found is not None and any(b.value is call and not b.under_main for bs in place.bindings.values() for b in bs)
-            return (where, "made once, at module level") if bound else None
-        found = self.index.outline(path)
-        if found is not None:
-            for bindings in found.module.bindings.values():
-                if any(b.within is place and b.value is call for b in bindings):
-                    return where, "kept in a global"
-        if place.owner is not None and place.parameters and place.name == "__init__":
-            for store in place.stores:
-                if store.value is call and isinstance(store.target, Attribute) and store.target.value == Name(place.parameters[0].name):
-                    outer = self.long_lived(Class(path, place.owner.qualname), depth + 1)
-                    if outer is not None:
-                        return where, f"kept by `{place.owner.name}`, which lives as long as the process"
-        return None
-
-
-def _called(call: Call) -> str | None:
-    return call.function.name if isinstance(call.function, (Name, Attribute)) else None
-
-

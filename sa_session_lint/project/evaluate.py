@@ -168,7 +168,7 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
     found: Value = UNKNOWN
     if parameter.annotation is not None:
         found = annotated(index, parameter.annotation, around, path)
-    if found is UNKNOWN or isinstance(found, Session):
+    if found is UNKNOWN or isinstance(found, (Session, Maker)):
         injected = dependency(index, parameter.default, around, path)
         if isinstance(injected, Session):
             return injected

@@ -58,6 +58,14 @@ def read_toml(data: bytes) -> dict[str, object]:
     return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
 
 
+def toml_fault(data: bytes, error: ValueError) -> int:
+    """The line (1-based) at which `read_toml` gave up."""
+    if isinstance(error, UnicodeDecodeError):
+        return data.count(b"\n", 0, error.start) + 1
+    found = re.search(r"at line (\d+)", str(error))
+    return int(found[1]) if found else data.rstrip().count(b"\n") + 1  # else it says "at end of document"
+
+
 def has_own_table(pyproject: bytes) -> bool:
     """Whether this pyproject.toml configures us. One that is broken does if it has a header of ours: its reader must be told."""
     if OWN_TABLE.encode() not in pyproject:

@@ -62,11 +62,11 @@ class SessionClass:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A `sessionmaker`: calling it opens a session."""
+    """A `sessionmaker`: calling it opens a session. `place` is where it was made; None where only an annotation promises one."""
 
     kind: Kind | None
     options: Options
-    place: Place
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
