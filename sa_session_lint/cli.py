@@ -14,6 +14,7 @@ import click
 
 from sa_session_lint import __version__, catalogue, config, run
 from sa_session_lint.report import FORMATS, Style
+from sa_session_lint.report.frame import shown
 
 if TYPE_CHECKING:
     from sa_session_lint.finding import Severity
@@ -92,12 +93,12 @@ def check(
             report = run.check(request, step)
     except (config.ConfigError, catalogue.UnknownRule) as error:
         _give_up(str(error))
-    colour = output_file is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    colour = output_file is None and _colour()
     _print(FORMATS[output_format](report, Style(colour, _width())), output_file)
     for failure in report.failures:
         if not failure.reported or output_format not in {"full", "concise"}:
             where = failure.path if failure.line is None else f"{failure.path}:{failure.line}"
-            click.echo(f"{where}: {failure.stage}: {failure.message}" + ("" if failure.reported else " (only consulted)"), err=True)
+            click.echo(shown(f"{where}: {failure.stage}: {failure.message}" + ("" if failure.reported else " (only consulted)")), err=True)
     if any(failure.reported for failure in report.failures):
         sys.exit(2)
     least = _ORDER.index(fail_on or report.fail_on)  # type: ignore[arg-type]  # click checked the choice
@@ -123,7 +124,7 @@ def rule(name: str | None, every: bool, output_format: str) -> None:
     if output_format == "json":
         _print(render_json(wanted), None)
     else:
-        style = Style(sys.stdout.isatty() and "NO_COLOR" not in os.environ, _width())
+        style = Style(_colour(), _width())
         _print("\n\n".join(render_entry(entry, style) for entry in wanted), None)
 
 
@@ -148,8 +149,12 @@ def _words(given: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def _give_up(message: str) -> NoReturn:
-    click.echo(f"sa-session-lint: {message}", err=True)
+    click.echo(shown(f"sa-session-lint: {message}"), err=True)
     sys.exit(2)
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _width() -> int:
@@ -166,7 +171,7 @@ def _print(text: str, file: Path | None) -> None:
     """Always UTF-8, whatever the locale; a reader that goes away is no error."""
     if file is not None:
         try:
-            file.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8", errors="surrogateescape")
         except OSError as error:
             _give_up(f"{file}: {error.strerror or error}")
         return

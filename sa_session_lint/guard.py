@@ -26,12 +26,12 @@ def refusal(text: str) -> tuple[int, str] | None:
     last = ""
     outer: list[tuple[int, int]] = []
     for kind, start, end in scan(text):
-        if kind == "open" or kind == "hole":
+        if kind in {"open", "hole"}:
             outer.append((operators, trailers))
             if len(outer) > DEEPEST:
                 return _line(text, start), f"brackets nested more than {DEEPEST} deep"
             operators = trailers = 0
-        elif kind == "close" or kind == "filled":
+        elif kind in {"close", "filled"}:
             length -= operators + trailers
             operators, trailers = outer.pop() if outer else (0, 0)
             if kind == "filled":

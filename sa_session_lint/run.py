@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sa_session_lint import catalogue, checks, config, suppress
-from sa_session_lint.finding import Failure, Finding, Severity
+from sa_session_lint.finding import Failure, Finding, Severity, Span
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, list_python, root_of
 from sa_session_lint.project.index import Index
 from sa_session_lint.source import deep
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from sa_session_lint.catalogue import Entry
     from sa_session_lint.checks.check import Check
     from sa_session_lint.source import Source
@@ -146,13 +148,17 @@ def _wanted(
 ) -> tuple[str, ...]:
     """The files to report, in order of their names."""
     wanted: set[str] = set()
+    stdin = None if request.stdin_filename is None else Path(os.path.abspath(request.stdin_filename))
     for path in paths:
         name = _relative(path, root)
-        if path.is_dir() and path != request.stdin_filename:
+        if path.is_dir() and path != stdin:
             below = "" if name == "." else f"{name}/"
             wanted.update(file for file in known if file.startswith(below) and not settings.is_excluded(file))
             continue
         if request.force_exclude and (settings.is_excluded(name) or (path.suffix in {".py", ".pyi"} and path.exists() and name not in known)):
+            continue
+        if path != stdin and path.exists() and not path.is_file():
+            failures.append(Failure(name, None, "read", "not a regular file"))
             continue
         wanted.add(name)
     return tuple(sorted(wanted))
@@ -182,33 +188,44 @@ def _check_file(
     source, outline = index.source(path), index.outline(path)
     if source is None or outline is None:
         return []
-    aside = "# In[" in source.text
-    applying = [rule for rule in rules if settings.applies(rule, path) and not (aside and config.SCOPE_TAGS & set(rule.tags))]
+    # Jupyter heads each cell that it exports with such a comment.
+    notebook = "# In[" in source.text and any(c.alone and c.text.startswith("# In[") for c in source.comments)
+    applying = [rule for rule in rules if settings.applies(rule, path) and not (notebook and config.SCOPE_TAGS & set(rule.tags))]
     running: list[Check] = []
+    broken: set[str] = set()
+
+    def broke(rule: str, error: Exception) -> None:
+        broken.add(rule)
+        failures.append(Failure(path, None, "check", f"{rule}: {type(error).__name__}: {error}"))
+
     for rule in applying:
-        kind = checks.load(rule.name)
-        if kind is not None:
-            running.append(kind(File(path, source, outline, index)))
-
-    def broke(visitor: Check, error: Exception) -> None:
-        failures.append(Failure(path, None, "check", f"{visitor.rule}: {type(error).__name__}: {error}"))
-
-    walk(source.module, running, on_error=broke)
-    main_blocks = [source.span_of(outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
-    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], main_blocks)]
+        try:
+            kind = checks.load(rule.name)
+            if kind is not None:
+                running.append(kind(File(path, source, outline, index)))
+        except Exception as error:
+            broke(rule.name, error)
+    walk(source.module, running, on_error=lambda visitor, error: broke(visitor.rule, error))
+    scripts = [_body(source, outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
+    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], scripts)]
     codes = {entry.name: entry.code for entry in entries.entries.values()}
-    outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying])
+    outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying if rule.name not in broken])
     return sorted(
         (_reported(finding, entries, settings) for finding in (*outcome.kept, *outcome.unused)),
         key=lambda r: (r.finding.span, r.entry.code),
     )
 
 
-def _as_script(finding: Finding, entry: Entry, main_blocks: list) -> bool:  # type: ignore[type-arg]
+def _body(source: Source, block: cst.CSTNode) -> Span:
+    """What runs when the condition of an `if` holds."""
+    return source.span_of(getattr(block, "body", block))
+
+
+def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span]) -> bool:
     """Whether it is about lifetime in code that only a script runs."""
     if not config.SCOPE_TAGS & set(entry.tags):
         return False
-    return any(block.line <= finding.span.line <= block.end_line for block in main_blocks)
+    return any(block.line <= finding.span.line <= block.end_line for block in scripts)
 
 
 def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:

@@ -111,6 +111,7 @@ class Lines:
     """The lines of a text, ended by CR, LF or both together, as Python counts them."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._starts = [0, *(match.end() for match in _LINE.finditer(text))]
 
     def place(self, at: int) -> tuple[int, int]:
@@ -118,6 +119,6 @@ class Lines:
         line = bisect_right(self._starts, at)
         return line, at - self._starts[line - 1] + 1
 
-    def start(self, line: int) -> int:
-        """The offset at which a line begins."""
-        return self._starts[line - 1]
+    def is_first(self, at: int) -> bool:
+        """Whether nothing stands before it on its line."""
+        return not self._text[self._starts[self.place(at)[0] - 1] : at].strip()

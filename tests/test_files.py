@@ -124,7 +124,7 @@ def test_build_is_left_out_unless_it_is_a_package(tmp_path: Path) -> None:
     ],
 )
 def test_what_git_ignores_is_left_out(ignore: dict[str, str], wanted: str, tmp_path: Path) -> None:
-    files = {path: "" for path in ("a.py", "new.py", "old/e.py", "lib/b.py", "lib/new/c.py", "lib/old/d.py")}
+    files = dict.fromkeys(("a.py", "new.py", "old/e.py", "lib/b.py", "lib/new/c.py", "lib/old/d.py"), "")
     assert " ".join(listed({**files, ".git/HEAD": "", **ignore}, tmp_path)) == wanted
     assert len(list_python(tmp_path, respect_gitignore=False)) == len(files)
 
@@ -170,7 +170,7 @@ def test_pipes_sockets_and_folders_called_like_files_are_left_out(tmp_path: Path
 def test_a_folder_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     told: list[OSError] = []
     assert list_python(tmp_path / "gone", onerror=told.append) == ()
-    assert [error.filename for error in told] == [str(tmp_path / "gone")] or len(told) == 1
+    assert len(told) == 1 and str(told[0].filename).startswith(str(tmp_path / "gone"))
 
 
 def test_odd_names_are_listed(tmp_path: Path) -> None:
@@ -182,5 +182,5 @@ def test_odd_names_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_deep_tree_is_listed(tmp_path: Path) -> None:
-    folder = "/".join("d" * 1 for _ in range(300))
+    folder = "/".join("d" * 300)
     assert listed({f"{folder}/a.py": ""}, tmp_path) == [f"{folder}/a.py"]

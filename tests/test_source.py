@@ -85,7 +85,7 @@ def test_a_file_is_decoded_by_mark_and_cookie(data: bytes, text: str) -> None:
         pytest.param(b"x = '\xff'\n", 1, "0xff", id="undecodable byte on line 1"),
         pytest.param(codecs.BOM_UTF8 + b"x = 1\ny = '\xfe'\n", 2, "0xfe", id="undecodable byte after a mark"),
         pytest.param(b"# coding: ascii\nx = 1\ny = '\xc3\xa9'\n", 3, "0xc3", id="not what the cookie says"),
-        pytest.param("# coding: cp932\nx = 1\n".encode() + b"y = '\x81'\n", 3, "0x81", id="two-byte encoding, half a character"),
+        pytest.param(b"# coding: cp932\nx = 1\ny = '\x81'\n", 3, "0x81", id="two-byte encoding, half a character"),
     ],
 )
 def test_what_cannot_be_decoded_is_named_with_its_line(data: bytes, line: int, words: str) -> None:

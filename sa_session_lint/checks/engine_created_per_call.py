@@ -7,7 +7,7 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import entry, kinds_of
-from sa_session_lint.project.expression import Attribute, Call, Name, text
+from sa_session_lint.project.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table, text
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers, dependents, is_aside
 from sa_session_lint.project.value import Engine, External, Function, Place
@@ -20,9 +20,9 @@ class EngineCreatedPerCall(Check):
             return
         value = self.value(node)
         call = self.expression(node)
-        if not isinstance(value, Engine) or not isinstance(call, Call) or self.is_kept(self.file.outline, scope):
+        if not isinstance(value, Engine) or not isinstance(call, Call) or self.is_kept(self.file.outline, scope, call):
             return
-        if value.place != Place(self.file.path, call.at) or _no_pool(call):
+        if value.place != Place(self.file.path, call.at) or self.may_lack_pool(call, scope):
             return
         reason = self.per_call(self.file.outline, scope, 3)
         if reason is not None:
@@ -42,7 +42,7 @@ class EngineCreatedPerCall(Check):
         for outline, caller, call in callers(self.index, found.path, scope):
             if caller.kind != "function" or caller is scope or caller.under_main or is_aside(outline.path):
                 continue
-            if self.is_kept(outline, caller):
+            if self.is_kept(outline, caller, call):
                 continue
             reason = self.per_call(outline, caller, depth - 1)
             if reason is not None:
@@ -60,27 +60,63 @@ class EngineCreatedPerCall(Check):
             for value in (call.keyword("lifespan"),)
         )
 
-    def is_kept(self, found: Outline, scope: Scope) -> bool:
-        """Whether a function keeps what it makes, disposes of it, or builds the application."""
-        if scope.name in {"__init__", "__new__", "__aenter__", "__enter__"} or self.is_lifespan(found, scope):
+    def is_kept(self, found: Outline, scope: Scope, made: Call) -> bool:
+        """Whether a function keeps what it makes by a call, disposes of it, or builds the application."""
+        if scope.name in {"__init__", "__new__", "__aenter__", "__enter__"} or scope.outer or self.is_lifespan(found, scope):
             return True
-        if any(isinstance(store.target, Attribute) for store in scope.stores) or scope.outer:
+        if entry(self.index, found, scope) is None and any(self.may_cache(decorator, found, scope) for decorator in scope.decorators):
             return True
-        for store in scope.stores:
-            return store is not None  # kept in a mapping
-        for decorator in scope.decorators:
-            head = decorator.function if isinstance(decorator, Call) else decorator
-            value = self.index.value(head, scope.parent or found.module, found.path)
-            name = value.dotted if isinstance(value, External) else ""
-            if name in v.CACHES or name.startswith("pytest") or not name and not isinstance(head, Attribute):
-                return True
+        held = _holders(scope, made)
+        if any(_mentions(store.value, held) for store in scope.stores):
+            return True
         for call in scope.calls:
             name = call.function.name if isinstance(call.function, (Attribute, Name)) else ""
-            if name == "dispose" or kinds_of(self.index, self.index.value(call, scope, found.path)) & (v.FLASK_APP | v.ASGI_APPS | v.CELERY_APPS):
+            arguments = (*call.arguments, *(value for _, value in call.keywords))
+            if name == "dispose" or any(isinstance(argument, Attribute) and argument.name == "dispose" for argument in arguments):
+                return True
+            if name in _KEEPING and any(_mentions(argument, held) for argument in arguments):
+                return True
+            if kinds_of(self.index, self.index.value(call, scope, found.path)) & (v.FLASK_APP | v.ASGI_APPS | v.CELERY_APPS):
                 return True
         return False
 
+    def may_cache(self, decorator: Expression, found: Outline, scope: Scope) -> bool:
+        """Whether a decorator may keep what its function returns: any that is not known to leave the calls alone."""
+        head = decorator.function if isinstance(decorator, Call) else decorator
+        value = self.index.value(head, scope.parent or found.module, found.path)
+        return not (isinstance(value, External) and value.dotted in _PLAIN)
 
-def _no_pool(call: Call) -> bool:
-    pool = call.keyword("poolclass")
-    return pool is not None and "NullPool" in text(pool)
+    def may_lack_pool(self, call: Call, scope: Scope) -> bool:
+        """Whether the engine keeps no connections, or may have been told so."""
+        pool = call.keyword("poolclass")
+        if pool is None:
+            return call.spread
+        value = self.index.value(pool, scope, self.file.path)
+        return not isinstance(value, External) or value.dotted.endswith(".NullPool")
+
+
+_KEEPING = frozenset({"append", "insert", "put", "register", "setattr", "setdefault", "update"})
+_PLAIN = v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER | v.TRANSPARENT | {"builtins.staticmethod", "builtins.classmethod", "builtins.property"}
+
+
+def _holders(scope: Scope, made: Call) -> set[Expression]:
+    """A call and the local names that what it gives, or something made with it, may be found under."""
+    held: set[Expression] = {made}
+    for _ in range(3):
+        held |= {Name(name) for name, bindings in scope.bindings.items() if any(_mentions(b.value, held) for b in bindings)}
+    return held
+
+
+def _mentions(value: Expression, held: set[Expression]) -> bool:
+    if value in held:
+        return True
+    match value:
+        case Call(function, arguments, keywords):
+            return any(_mentions(part, held) for part in (function, *arguments, *(given for _, given in keywords)))
+        case Attribute(inner, _) | Await(inner) | Enter(inner) | Item(inner, _):
+            return _mentions(inner, held)
+        case Row(items) | Choice(items):
+            return any(_mentions(part, held) for part in items)
+        case Table(pairs):
+            return any(_mentions(part, held) for _, part in pairs)
+    return False

@@ -12,13 +12,12 @@ from sa_session_lint.project.value import External, Many, Registry, Session
 _BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _DATABASE = _BROAD | {f"sqlalchemy.exc.{name}" for name in ("SQLAlchemyError", "StatementError", "DBAPIError", "DatabaseError")}
 _CONTROL = frozenset({"builtins.GeneratorExit", "builtins.StopIteration", "builtins.StopAsyncIteration", "asyncio.CancelledError"})
-_PYTEST = frozenset({"pytest", "pytest_asyncio"})
 
 
 class YieldDependencySwallowsException(Check):
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
-        if scope is None or not scope.is_generator or self.is_fixture(node) or not is_scoped_generator(self.index, self.file.path, scope):
+        if scope is None or not scope.is_generator or not is_scoped_generator(self.index, self.file.path, scope):
             return
         depended = bool(dependents(self.index, self.file.path, scope.qualname))
         for suspension in suspensions(node):
@@ -54,13 +53,6 @@ class YieldDependencySwallowsException(Check):
         value = self.value(handler.type) if handler.type is not None else None
         return {v.dotted for v in (value.items if isinstance(value, Many) else (value,)) if isinstance(v, External)}
 
-    def is_fixture(self, node: cst.FunctionDef) -> bool:
-        """Whether it is a fixture of pytest, which resumes it after a failed test and does not throw into it."""
-        for decorator in node.decorators:
-            value = self.value(decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator)
-            if isinstance(value, External) and value.dotted.partition(".")[0] in _PYTEST:
-                return True
-        return False
 
 
 def _chooses_to_raise(node: cst.CSTNode) -> bool:

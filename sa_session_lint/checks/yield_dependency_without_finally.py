@@ -9,13 +9,12 @@ from sa_session_lint.project.generator import Suspension, is_scoped_generator, s
 from sa_session_lint.project.value import External, Session
 
 _BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
-_PYTEST = frozenset({"pytest", "pytest_asyncio"})
 
 
 class YieldDependencyWithoutFinally(Check):
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
-        if scope is None or not scope.is_generator or self.is_fixture(node) or not is_scoped_generator(self.index, self.file.path, scope):
+        if scope is None or not scope.is_generator or not is_scoped_generator(self.index, self.file.path, scope):
             return
         for suspension in suspensions(node):
             given = suspension.node.value
@@ -45,11 +44,3 @@ class YieldDependencyWithoutFinally(Check):
         """Whether a handler gets every error; what it is not known to name may be as broad."""
         value = self.value(handler.type) if handler.type is not None else None
         return not isinstance(value, External) or value.dotted in _BROAD
-
-    def is_fixture(self, node: cst.FunctionDef) -> bool:
-        """Whether it is a fixture of pytest, which resumes it after a failed test and does not throw into it."""
-        for decorator in node.decorators:
-            value = self.value(decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator)
-            if isinstance(value, External) and value.dotted.partition(".")[0] in _PYTEST:
-                return True
-        return False

@@ -154,7 +154,7 @@ _LOCKED = re.compile(
     rf"^\[\[package\]\]\s*^name\s*=\s*\"({_NAMES})\"\s*^version\s*=\s*\"([^\"]+)\"", re.IGNORECASE | re.MULTILINE
 )
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)")
-_CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~|=)?\s*v?(\d[\w.!+-]*(?:\.\*)?|\*)")
+_CLAUSE = re.compile(r"(?<![\w.*])(===|==|~=|!=|<=|>=|<|>|\^|~|=)?\s*v?(\d[\w!+-]*(?:\.[\w!+-]+)*(?:\.\*)?|\*)")
 _MAIN_FILES = frozenset(("requirements.txt", "constraints.txt", "base.txt", "prod.txt", "production.txt", "main.txt"))
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 

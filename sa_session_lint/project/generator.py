@@ -22,9 +22,6 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import dependents
 from sa_session_lint.project.value import External
 
-_FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture", "pytest.yield_fixture"})
-
-
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """A `yield` with the statements around it, outermost first, each with what follows it in its block."""
@@ -79,14 +76,17 @@ _HARMLESS = frozenset({"debug", "info", "warning", "warn", "error", "exception",
 
 
 def is_scoped_generator(index: Index, path: str, scope: Scope) -> bool:
-    """Whether whoever runs this generator throws into it what the code under it raised: `@contextmanager`, `Depends`, a fixture."""
+    """Whether whoever runs this generator throws into it what the code under it raised: `@contextmanager`, `Depends`.
+
+    pytest does not: it resumes a fixture whose test has failed (measured).
+    """
     found = index.outline(path)
     if found is None:
         return False
     for decorator in scope.decorators:
         head = decorator.function if isinstance(decorator, Call) else decorator
         value = index.value(head, scope.parent or found.module, path)
-        if isinstance(value, External) and value.dotted in v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER | _FIXTURES:
+        if isinstance(value, External) and value.dotted in v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER:
             return True
     return bool(dependents(index, path, scope.qualname))
 

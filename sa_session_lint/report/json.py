@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 def render(report: Report, style: Style) -> str:
     """One JSON document."""
-    return json.dumps(document(report), ensure_ascii=False, indent=2) + "\n"
+    return written(document(report))
+
+
+def written(value: object) -> str:
+    """JSON that is UTF-8 even where a path is not: its odd bytes, which Python holds as lone surrogates, are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return re.sub("[\ud800-\udfff]", lambda odd: f"\\u{ord(odd[0]):04x}", text) + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:

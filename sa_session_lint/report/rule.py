@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sa_session_lint.report import Style
-from sa_session_lint.report.json import entry_document
+from sa_session_lint.report.json import entry_document, written
 from sa_session_lint.report.paint import SEVERITY_COLOUR, Paint
 from sa_session_lint.report.prose import wrapped
 
@@ -56,7 +55,7 @@ def _code(example: Example, paint: Paint) -> list[str]:
 
 def render_json(entries: Sequence[Entry]) -> str:
     """Entries as a JSON list."""
-    return json.dumps([_document(entry) for entry in entries], ensure_ascii=False, indent=2) + "\n"
+    return written([_document(entry) for entry in entries])
 
 
 def _document(entry: Entry) -> dict[str, Any]:

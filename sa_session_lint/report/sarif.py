@@ -6,7 +6,6 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from sa_session_lint import __version__
 from sa_session_lint.finding import Failure, Fix, Note, Span
 from sa_session_lint.report import Style
 from sa_session_lint.report.frame import lines_of
+from sa_session_lint.report.json import written
 
 if TYPE_CHECKING:
     from sa_session_lint.catalogue import Entry
@@ -28,7 +28,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 def render(report: Report, style: Style) -> str:
     """One SARIF document."""
-    return json.dumps(document(report), ensure_ascii=False, indent=2) + "\n"
+    return written(document(report))
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _location(path: str, span: Span) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, Any]:
     """Relative to the root; a configuration file elsewhere is named by its own URI."""
     pure = PurePath(path)
-    return {"uri": pure.as_uri()} if pure.is_absolute() else {"uri": quote(path), "uriBaseId": _ROOT}
+    return {"uri": pure.as_uri()} if pure.is_absolute() else {"uri": quote(path, errors="surrogateescape"), "uriBaseId": _ROOT}
 
 
 def _region(span: Span) -> dict[str, int]:
@@ -130,7 +130,7 @@ def _fingerprint(reported: Reported, report: Report, seen: Counter[str]) -> str:
     line = " ".join(lines[number - 1].split()) if number <= len(lines) else reported.message
     key = "\0".join((reported.entry.code, reported.finding.path, line))
     seen[key] += 1
-    return hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{key}\0{seen[key]}".encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
