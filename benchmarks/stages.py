@@ -14,8 +14,8 @@ from pathlib import Path
 
 import libcst as cst
 
-from sa_session_lint import checks, guard
 from sa_session_lint import catalogue as entries
+from sa_session_lint import checks, guard
 from sa_session_lint.checks.check import File
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index

@@ -79,7 +79,7 @@ def check(
         _words(select), _words(ignore), _words(extend_select), "strict" if profile == "strict" else "default" if profile else None, respect_gitignore
     )
     request = run.Request(
-        paths=() if from_stdin else paths or (Path("."),),
+        paths=() if from_stdin else paths or (Path(),),
         stdin=sys.stdin.buffer.read() if from_stdin else None,
         stdin_filename=stdin_filename,
         project_root=project_root,

@@ -100,7 +100,7 @@ def open_project(file: Path, project_root: Path | None, overrides: config.Overri
 
 def _projects(request: Request) -> Iterator[tuple[Path, list[Path]]]:
     """Each project root with the files to report, absolute; folders are given as they were named."""
-    paths = request.paths or (() if request.stdin is not None else (Path("."),))
+    paths = request.paths or (() if request.stdin is not None else (Path(),))
     if request.stdin_filename is not None:
         paths = (*paths, request.stdin_filename)
     if request.project_root is not None:

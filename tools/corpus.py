@@ -115,7 +115,7 @@ def _git_dir(mirrors: Path, repository: str) -> Path | None:
 
 
 def _lay_out(git: Path, commit: str, into: Path) -> bool:
-    listing = subprocess.run(["git", f"--git-dir={git}", "ls-tree", "-r", "-z", commit], capture_output=True)
+    listing = subprocess.run(["git", f"--git-dir={git}", "ls-tree", "-r", "-z", commit], capture_output=True, check=False)
     if listing.returncode:
         return False
     wanted: list[tuple[str, str]] = []
@@ -125,7 +125,7 @@ def _lay_out(git: Path, commit: str, into: Path) -> bool:
         if mode.startswith("100") and path.endswith(KEPT):
             wanted.append((blob, path))
     request = "".join(f"{blob}\n" for blob, _ in wanted).encode()
-    reply = io.BytesIO(subprocess.run(["git", f"--git-dir={git}", "cat-file", "--batch"], input=request, capture_output=True).stdout)
+    reply = io.BytesIO(subprocess.run(["git", f"--git-dir={git}", "cat-file", "--batch"], input=request, capture_output=True, check=True).stdout)
     for _, path in wanted:
         header = reply.readline().split()
         if len(header) == 3:  # a blob that the mirror lacks is left out

@@ -161,7 +161,7 @@ def _generic(index: Index, base: Expression, key: Expression, scope: Scope, path
         return join([annotated(index, part, scope, path, depth + 1) for part in keys])
     if name == "Callable":
         return Gives(annotated(index, keys[-1], scope, path, depth + 1))
-    if name == "Awaitable" or name == "Coroutine":
+    if name in {"Awaitable", "Coroutine"}:
         return Coroutine(annotated(index, keys[-1], scope, path, depth + 1))
     if name in _MANAGERS:
         return Manager(annotated(index, keys[0], scope, path, depth + 1), name.startswith("A") and "Async" in name)

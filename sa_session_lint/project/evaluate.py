@@ -36,6 +36,7 @@ from sa_session_lint.project.value import (
     NOTHING,
     UNKNOWN,
     Class,
+    Constant,
     Coroutine,
     Engine,
     External,
@@ -43,7 +44,6 @@ from sa_session_lint.project.value import (
     Generator,
     Gives,
     Instance,
-    Literal_,
     Made,
     Maker,
     Manager,
@@ -87,7 +87,7 @@ def evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> V
         case Choice(options):
             return join([evaluate(index, option, scope, path) for option in options])
         case Const(value):
-            return NOTHING if value is None else Literal_(value)
+            return NOTHING if value is None else Constant(value)
         case Row(items):
             return Many(tuple(evaluate(index, item, scope, path) for item in items)) if len(items) <= 8 else UNKNOWN
         case Table(items):
@@ -343,7 +343,7 @@ class Member:
         value = join(values) if values else NOTHING
         if value is NOTHING or value is UNKNOWN:
             declared = [b.annotation for b in scope.bindings.get(self.name, ()) if b.annotation is not None]
-            for method, store in index.once(("stores", self.path, self.qualname), lambda: _self_stores(found.scopes, scope)):
+            for _, store in index.once(("stores", self.path, self.qualname), lambda: _self_stores(found.scopes, scope)):
                 if isinstance(store.target, Attribute) and store.target.name == ":":
                     inner = store.target.value
                     if isinstance(inner, Attribute) and inner.name == self.name:

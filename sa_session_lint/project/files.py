@@ -29,22 +29,9 @@ OWN_TABLE = "sa-session-lint"
 
 # Never the project's own code, whatever the ignore files say.
 FOREIGN = frozenset(
-    (
-        ".git",
-        ".hg",
-        ".svn",
-        ".venv",
-        "venv",
-        "node_modules",
-        "__pycache__",
-        "site-packages",
-        ".tox",
-        ".nox",
-        ".eggs",
-        "dist",
-    )
-    + (".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints")
-)
+    {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "site-packages", ".tox", ".nox", ".eggs", "dist",
+     ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints"}
+)  # fmt: skip
 _ENVIRONMENT_MARKS = frozenset(("pyvenv.cfg", "conda-meta"))
 _OWN_HEADER = re.compile(rb"^[ \t]*\[\s*tool\s*\.\s*[\"']?sa-session-lint[\"']?\s*[.\]]", re.MULTILINE)
 

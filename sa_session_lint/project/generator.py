@@ -22,6 +22,7 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import dependents
 from sa_session_lint.project.value import External
 
+
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """A `yield` with the statements around it, outermost first, each with what follows it in its block."""

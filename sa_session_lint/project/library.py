@@ -13,13 +13,13 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.value import (
     NOTHING,
     UNKNOWN,
+    Constant,
     Coroutine,
     Engine,
     External,
     Function,
     Generator,
     Gives,
-    Literal_,
     Made,
     Maker,
     Manager,
@@ -119,7 +119,7 @@ def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -
     given = call.keyword("expire_on_commit")
     if given is not None:
         value = index.value(given, scope, path)
-        expire = value.value if isinstance(value, Literal_) and isinstance(value.value, bool) else None
+        expire = value.value if isinstance(value, Constant) and isinstance(value.value, bool) else None
     elif call.spread:
         expire = None
     return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given)

@@ -30,7 +30,7 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal_:
+class Constant:
     """A constant other than None."""
 
     value: str | int | bool
@@ -186,7 +186,7 @@ class Mapping:
 
 
 Value: TypeAlias = (
-    Unknown | Nothing | Literal_ | Engine | SessionClass | Maker | Registry | Session | Function | Class | Instance | Module | External
+    Unknown | Nothing | Constant | Engine | SessionClass | Maker | Registry | Session | Function | Class | Instance | Module | External
     | Made | Method | Gives | Coroutine | Generator | Manager | Many | Mapping
 )  # fmt: skip
 

@@ -128,7 +128,7 @@ def _fingerprint(reported: Reported, report: Report, seen: Counter[str]) -> str:
     lines = lines_of(report.texts.get(reported.finding.path, ""))
     number = reported.finding.span.line
     line = " ".join(lines[number - 1].split()) if number <= len(lines) else reported.message
-    key = "\0".join((reported.entry.code, reported.finding.path, line))
+    key = f"{reported.entry.code}\0{reported.finding.path}\0{line}"
     seen[key] += 1
     return hashlib.sha256(f"{key}\0{seen[key]}".encode(errors="surrogateescape")).hexdigest()[:32]
 

@@ -33,7 +33,7 @@ def test_a_finding_is_a_command_with_its_place_trail_and_solution() -> None:
     kind, properties, message = commands(sample.FULL)[1]
     assert kind == "error"
     assert properties == {
-        **{"file": "app/db.py", "line": "7", "endLine": "7", "col": "1", "endColumn": "25"},
+        "file": "app/db.py", "line": "7", "endLine": "7", "col": "1", "endColumn": "25",
         "title": "SAS101 module-level-session",
     }
     lines = message.splitlines()

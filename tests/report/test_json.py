@@ -74,7 +74,7 @@ def test_failures_say_whether_their_file_was_reported() -> None:
 def test_summary() -> None:
     by_rule = {"module-level-session": 1, "pool-without-pre-ping": 1, "session-method-not-called": 6}
     assert parsed(sample.FULL)["summary"] == {
-        **{"files": 14, "consulted": 5, "findings": 8, "by_rule": by_rule, "coarse": 1, "seconds": 0.315},
+        "files": 14, "consulted": 5, "findings": 8, "by_rule": by_rule, "coarse": 1, "seconds": 0.315,
     }
 
 
