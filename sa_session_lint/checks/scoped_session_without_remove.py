@@ -6,19 +6,21 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.project.entry import entry, reached
-from sa_session_lint.project.expression import Attribute, Call, Enter, Name
-from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.registries import binding_name, is_handed_on, kind_of_use, name_of
+from sa_session_lint.project.expression import Attribute, Call, Name
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.registries import binding_name, closes, is_closed, is_handed_on, kind_of_use, name_of
 from sa_session_lint.project.usage import framework, is_zope, registry_of, removals, uses
 from sa_session_lint.project.value import Place, Registry, Session
 
 _KEPT = "its thread's next job goes on with the session as it is, failed or unsaved"
 _DROPPED = "its connection comes back late, when the garbage collector finds the session"
+_ABSENT = "AttributeError, for `remove()` is a method of the registry and not of the session that calling it gives"
 _THREAD_PER_JOB = ("ThreadingTCPServer", "ThreadingUDPServer", "ThreadingUnixStreamServer", "ThreadingUnixDatagramServer", "ThreadingMixIn")
 
 
 class ScopedSessionWithoutRemove(Check):
     def visit_Call(self, node: cst.Call) -> None:
+        self.on_session(node)
         value, call = self.value(node), self.expression(node)
         if not isinstance(value, Registry) or not isinstance(call, Call) or value.place != Place(self.file.path, call.at):
             return
@@ -26,7 +28,7 @@ class ScopedSessionWithoutRemove(Check):
             return
         scope = self.scope(node)
         if scope.kind == "function" and name_of(scope, call) is not None:
-            if not self.ends_here(scope, call) and not self.closes(self.file.outline, scope, value):
+            if not self.ends_here(scope, call) and not closes(self.index, self.file.outline, scope, value):
                 self.report(node, [], name=name_of(scope, call) or "", effect=_DROPPED)
             return
         if removals(self.index, value):
@@ -34,9 +36,16 @@ class ScopedSessionWithoutRemove(Check):
         use = kind_of_use(self.index, value)
         if use is None or use.kind != "handler" or self.thread_ends(use.framework):  # other kinds have rules of their own
             return
-        if not self.is_closed(value, use.place):
+        if not is_closed(self.index, value, use.place):
             name = name_of(scope, call) or "scoped_session"
             self.report(node, [self.note(use.place, f"used here, by {use.framework} code")], name=name, effect=_KEPT)
+
+    def on_session(self, node: cst.Call) -> None:
+        """`Session().remove()`, where `Session.remove()` is meant."""
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "remove" and not node.args:
+            value = self.value(node.func.value)
+            if isinstance(value, Session) and value.how == "registry" and isinstance(node.func.value, cst.Call):
+                self.report(node, [self.note(value.place, "a session, not the registry")], name=self.code(node.func.value.func), effect=_ABSENT)
 
     def ends_here(self, scope: Scope, call: Call) -> bool:
         """Whether a registry made in a function is ended there, or handed to somebody who may do so."""
@@ -55,25 +64,6 @@ class ScopedSessionWithoutRemove(Check):
         """Whether a server starts a thread for each job: its session goes when the thread does."""
         return framework == "socketserver" and any(self.index.files_with(word) for word in _THREAD_PER_JOB)
 
-    def is_closed(self, registry: Registry, used: Place) -> bool:
-        """Whether the function that uses the registry also closes its session, or a hook does: nothing of the work is left."""
-        found = self.index.outline(used.path)
-        users = [s for s in found.scopes.values() if any(call.at == used.at for call in s.calls)] if found is not None else []
-        if found is not None and any(self.closes(found, scope, registry) for scope in users):
-            return True
-        hooks = [(o, s) for o, s in self.index.scopes_with("close") if s.kind == "function" and entry(self.index, o, s) is None]
-        return any(self.closes(outline, scope, registry, blocks=False) for outline, scope in hooks)
-
-    def closes(self, outline: Outline, scope: Scope, registry: Registry, blocks: bool = True) -> bool:
-        """Whether a function closes the registry's session, or works in a block that does."""
-        names = {"close", "begin"} if blocks else {"close"}
-        ended = [c.function.value for c in scope.calls if isinstance(c.function, Attribute) and c.function.name in names]
-        if blocks:
-            ended += [b.value.value for bs in scope.bindings.values() for b in bs if isinstance(b.value, Enter)]
-        values = [self.index.value(expression, scope, outline.path) for expression in ended]
-        behind = [registry_of(self.index, value) for value in values if isinstance(value, (Registry, Session))]
-        return any(found is not None and found.place == registry.place for found in behind)
-
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         scope = self.file.outline.scope_of.get(id(node))
         if scope is None or is_zope(self.index):
@@ -86,7 +76,7 @@ class ScopedSessionWithoutRemove(Check):
                 registry = registry_of(self.index, worked)
                 if registry is None or registry.scope != "thread" or not removals(self.index, registry):
                     continue  # without any remove() the registry itself is reported
-                if self.removed_near(registry, scope, function) or self.closes(outline, function, registry):
+                if self.removed_near(registry, scope, function) or closes(self.index, outline, function, registry):
                     return
                 where = via or place
                 if where.path == self.file.path:

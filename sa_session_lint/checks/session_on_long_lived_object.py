@@ -124,8 +124,9 @@ class SessionOnLongLivedObject(Check):
                 for call in method.calls:
                     if isinstance(call.function, Attribute) and call.function.name in _ENDS and call.function.value == mine:
                         return True
-                    if mine in call.arguments or any(value == mine for _, value in call.keywords):
-                        return True
+                    handed_on = mine in call.arguments or any(value == mine for _, value in call.keywords)
+                    if handed_on and method.name not in _MAKERS:
+                        return True  # whoever gets it may close it
                 if (mine, method) in self.blocks:
                     return True
         return False

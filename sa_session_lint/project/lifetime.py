@@ -9,7 +9,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of
 from sa_session_lint.project.expression import Attribute, Call, Item, Name
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import framework, is_aside, is_imported
+from sa_session_lint.project.usage import framework, is_aside, is_imported, starts_threads
 from sa_session_lint.project.value import Class, External, Place
 
 if TYPE_CHECKING:
@@ -67,19 +67,21 @@ def singleton(index: Index, cls: Class) -> Because | None:
 
 def _long_lived(index: Index, cls: Class, depth: int) -> Because | None:
     found = index.outline(cls.path)
-    if found is None or framework(index) is None or depth > 2:
+    if found is None or depth > 2 or (framework(index) is None and not starts_threads(index)):
         return None
     scope = found.scopes[cls.qualname]
+    for method in found.scopes.values():
+        until = at_exit(index, found, scope, method) if method.owner is scope else None
+        if until is not None:
+            return until, "ended only when the process ends"
+    if framework(index) is None:
+        return None
     for base in sorted(kinds_of(index, cls)):
         if base in v.LONG_LIVED_BASES:
             return Place(cls.path, scope.at), v.LONG_LIVED_BASES[base]
     single = singleton(index, cls)
     if single is not None:
         return single
-    for method in found.scopes.values():
-        until = at_exit(index, found, scope, method) if method.owner is scope else None
-        if until is not None:
-            return until, "ended only when the process ends"
     return _of_instances(index, cls, scope.name, depth)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from sa_session_lint.model.vocabulary import TASK_CLASSES
 from sa_session_lint.project.entry import entry, kinds_of
-from sa_session_lint.project.expression import Attribute, Call, Name
-from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.expression import Attribute, Call, Enter, Name
+from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import Use, dependents, framework, is_aside, opened, registry_of, uses
-from sa_session_lint.project.value import Class, External, Place, Registry
+from sa_session_lint.project.value import Class, External, Place, Registry, Session
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -116,6 +116,27 @@ def _by_import(index: Index, path: str, place: Place) -> Served | None:
     if name == "Flask":
         return Served("flask", name, place)
     return None
+
+
+def is_closed(index: Index, registry: Registry, used: Place) -> bool:
+    """Whether the function that uses the registry also closes its session, or a hook does: nothing of the work is left."""
+    found = index.outline(used.path)
+    users = [s for s in found.scopes.values() if any(call.at == used.at for call in s.calls)] if found is not None else []
+    if found is not None and any(closes(index, found, scope, registry) for scope in users):
+        return True
+    hooks = [(o, s) for o, s in index.scopes_with("close") if s.kind == "function" and entry(index, o, s) is None]
+    return any(closes(index, outline, scope, registry, blocks=False) for outline, scope in hooks)
+
+
+def closes(index: Index, outline: Outline, scope: Scope, registry: Registry, blocks: bool = True) -> bool:
+    """Whether a function closes the registry's session, or works in a block that does (not counted without `blocks`)."""
+    names = {"close", "begin"} if blocks else {"close"}
+    ended = [c.function.value for c in scope.calls if isinstance(c.function, Attribute) and c.function.name in names]
+    if blocks:
+        ended += [b.value.value for bs in scope.bindings.values() for b in bs if isinstance(b.value, Enter)]
+    values = [index.value(expression, scope, outline.path) for expression in ended]
+    behind = [registry_of(index, value) for value in values if isinstance(value, (Registry, Session))]
+    return any(found is not None and found.place == registry.place for found in behind)
 
 
 def is_set_up(index: Index, use: Use) -> bool:

@@ -233,6 +233,15 @@ def framework(index: Index, path: str | None = None) -> str | None:
     return index.once(("framework",), search)
 
 
+def starts_threads(index: Index) -> bool:
+    """Whether code of the project imports what starts threads."""
+
+    def search() -> bool:
+        return any(_imports(module).search(index.data(path) or b"") for path in index.modules.files if not is_aside(path) for module in v.THREADS)
+
+    return index.once(("threads",), search)
+
+
 _PATTERNS: dict[str, re.Pattern[bytes]] = {}
 
 
