@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sa_session_lint import catalogue, checks, config, suppress
 from sa_session_lint.finding import Failure, Finding, Severity, Span
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
-from sa_session_lint.project.files import by_root, list_python, root_of
+from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.index import Index
 from sa_session_lint.source import deep
 
@@ -77,15 +77,15 @@ def check(request: Request, progress: Progress | None = None) -> Report:
     """Check what `request` names. Raises config.ConfigError and catalogue.UnknownRule for settings that cannot be used."""
     started = time.perf_counter()
     entries = catalogue.load()
-    projects = list(_projects(request))
-    top = request.project_root or (projects[0][0] if len(projects) == 1 else Path(os.path.commonpath([str(r) for r, _ in projects] or ["."])))
+    projects = _projects(request)
+    top = request.project_root or (projects[0].root if len(projects) == 1 else Path(os.path.commonpath([str(p.root) for p in projects] or ["."])))
     reports: list[Report] = []
-    total, done = sum(len(files) for _, files in projects), 0
-    for root, files in projects:
+    total, done = sum(len(p.named) + len(p.found) for p in projects), 0
+    for project in projects:
         step = None if progress is None else (lambda here, base=done: progress(base + here, total))
         with deep():
-            reports.append(_check_project(request, entries, root, files, step))
-        done += len(files)
+            reports.append(_check_project(request, entries, project, step))
+        done += len(project.named) + len(project.found)
     return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)
 
 
@@ -98,29 +98,54 @@ def open_project(file: Path, project_root: Path | None, overrides: config.Overri
     return Index(root, tuple(sorted({*known, path})), _settings(settings), settings.target_versions), path
 
 
-def _projects(request: Request) -> Iterator[tuple[Path, list[Path]]]:
-    """Each project root with the files to report, absolute; folders are given as they were named."""
+@dataclass(slots=True)
+class _Project:
+    """A root with the files to report, absolute: those `named` one by one, and those `found` in named folders."""
+
+    root: Path
+    named: list[Path] = field(default_factory=list)
+    found: list[Path] = field(default_factory=list)
+
+
+def _projects(request: Request) -> list[_Project]:
+    """Every file goes to its own root, however it was reached: a folder may hold projects within a project."""
     paths = request.paths or (() if request.stdin is not None else (Path(),))
+    named = [Path(os.path.abspath(path)) for path in paths if not path.is_dir()]
     if request.stdin_filename is not None:
-        paths = (*paths, request.stdin_filename)
+        named.append(Path(os.path.abspath(request.stdin_filename)))
+    folders = [Path(os.path.abspath(path)) for path in paths if path.is_dir()]
     if request.project_root is not None:
-        yield Path(os.path.abspath(request.project_root)), [Path(os.path.abspath(path)) for path in paths]
-        return
-    folders = [path for path in paths if path.is_dir()]
-    grouped = by_root([path for path in paths if path not in folders])
+        root = Path(os.path.abspath(request.project_root))
+        return [_Project(root, named, [file for folder in folders for file in _below(request, root, folder)])]
+    projects: dict[Path, _Project] = {}
+    for root, files in by_root(named).items():
+        projects.setdefault(root, _Project(root)).named += files
     for folder in folders:
-        grouped.setdefault(root_of(folder), []).append(Path(os.path.abspath(folder)))
-    yield from sorted(grouped.items())
+        outer = root_of(folder)
+        projects.setdefault(outer, _Project(outer))
+        for root, files in by_root(_below(request, outer, folder)).items():
+            home = root if is_marked(root) else outer
+            projects.setdefault(home, _Project(home)).found += files
+    return sorted(projects.values(), key=lambda project: project.root)
 
 
-def _check_project(
-    request: Request, entries: catalogue.Catalogue, root: Path, paths: list[Path], progress: Callable[[int], None] | None
-) -> Report:
-    settings = config.load(root, request.config_file, request.isolated).overridden(request.overrides)
+def _below(request: Request, root: Path, folder: Path) -> list[Path]:
+    """The files of a folder that the settings of `root` do not exclude."""
+    settings = _load(request, root)
+    names = list_python(root, _relative(folder, root), respect_gitignore=settings.respect_gitignore)
+    return [root / name for name in names if not settings.is_excluded(name)]
+
+
+def _load(request: Request, root: Path) -> config.Config:
+    return config.load(root, request.config_file, request.isolated).overridden(request.overrides)
+
+
+def _check_project(request: Request, entries: catalogue.Catalogue, project: _Project, progress: Callable[[int], None] | None) -> Report:
+    root, settings = project.root, _load(request, project.root)
     config.check_rules(settings, entries.entries.values())
     failures: list[Failure] = []
     known = list_python(root, respect_gitignore=settings.respect_gitignore)
-    wanted = _wanted(root, paths, known, settings, request, failures)
+    wanted = _wanted(project, known, settings, request, failures)
     index = Index(root, tuple(sorted({*known, *wanted})), _settings(settings), settings.target_versions)
     if request.stdin is not None and request.stdin_filename is not None:
         index.put(_relative(request.stdin_filename, root), request.stdin)
@@ -143,18 +168,12 @@ def _check_project(
     )  # fmt: skip
 
 
-def _wanted(
-    root: Path, paths: list[Path], known: tuple[str, ...], settings: config.Config, request: Request, failures: list[Failure]
-) -> tuple[str, ...]:
+def _wanted(project: _Project, known: tuple[str, ...], settings: config.Config, request: Request, failures: list[Failure]) -> tuple[str, ...]:
     """The files to report, in order of their names."""
-    wanted: set[str] = set()
+    wanted = {name for name in (_relative(file, project.root) for file in project.found) if not settings.is_excluded(name)}
     stdin = None if request.stdin_filename is None else Path(os.path.abspath(request.stdin_filename))
-    for path in paths:
-        name = _relative(path, root)
-        if path.is_dir() and path != stdin:
-            below = "" if name == "." else f"{name}/"
-            wanted.update(file for file in known if file.startswith(below) and not settings.is_excluded(file))
-            continue
+    for path in project.named:
+        name = _relative(path, project.root)
         if request.force_exclude and (settings.is_excluded(name) or (path.suffix in {".py", ".pyi"} and path.exists() and name not in known)):
             continue
         if path != stdin and path.exists() and not path.is_file():

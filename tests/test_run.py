@@ -85,7 +85,6 @@ def test_a_file_gets_the_same_answer_alone_with_others_and_with_the_tree(tmp_pat
     assert found(check(Path(".."))) == found(check())
 
 
-@pytest.mark.xfail(reason="a folder is checked under its own root, also what lies in a project within it", strict=True)
 def test_a_project_within_a_project_has_its_own_settings_however_it_is_reached(tmp_path: Path) -> None:
     root = write({"sa-session-lint.toml": ONLY, "inner/sa-session-lint.toml": "select = []\n", "inner/a.py": BAD}, tmp_path)
     assert found(check(root / "inner/a.py")) == []
@@ -293,7 +292,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     "condition",
-    ['__name__ == "__main__"', pytest.param("'__main__' == __name__", marks=pytest.mark.xfail(reason="the outline knows one way of writing it", strict=True))],
+    ['__name__ == "__main__"', "'__main__' == __name__"],
 )
 def test_under_the_main_block_such_rules_are_off(condition: str, tagged: str, tmp_path: Path) -> None:
     text = SCRIPT.replace('__name__ == "__main__"', condition)

@@ -69,6 +69,13 @@ _BUILTINS = frozenset(dir(builtins))
 
 def evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> Value:
     """The value of `expression` as met in `scope` of `path`; UNKNOWN when in doubt. Never raises."""
+    if not isinstance(expression, (Call, Attribute)):
+        return _evaluate(index, expression, scope, path)
+    known = index.known(expression, scope)
+    return known if known is not None else index.remember(expression, scope, _evaluate(index, expression, scope, path))
+
+
+def _evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> Value:
     match expression:
         case Name(name):
             return lookup(index, name, scope, path)

@@ -92,6 +92,11 @@ def _root_from(start: Path) -> Path:
     return repository or outermost or start
 
 
+def is_marked(folder: Path) -> bool:
+    """Whether something in a folder makes it a root, so that it is not one merely for want of a better."""
+    return any((folder / name).exists() for name in (OWN_FILE, "pyproject.toml", ".git"))
+
+
 def by_root(files: Iterable[Path]) -> dict[Path, list[Path]]:
     """`files`, made absolute, under their roots; each folder is looked up once."""
     known: dict[Path, Path] = {}

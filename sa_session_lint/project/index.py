@@ -59,6 +59,7 @@ class Index:
         self._environment = Environment(root)
         self._targets = targets
         self._facts: dict[object, object] = {}
+        self._values: dict[tuple[int, int], tuple[Expression, Value]] = {}
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -129,6 +130,17 @@ class Index:
             self._answers[query] = answer
             self._provisional.clear()
         return answer
+
+    def known(self, expression: Expression, scope: Scope) -> Value | None:
+        """What `remember` was told of this very expression: long chains are asked for link by link."""
+        found = self._values.get((id(expression), id(scope)))
+        return None if found is None else found[1]
+
+    def remember(self, expression: Expression, scope: Scope, value: Value) -> Value:
+        """Keep a value, unless it stands on the premise of an open query. The expression is kept, too, so that its id stays its own."""
+        if not self._open:
+            self._values[id(expression), id(scope)] = expression, value
+        return value
 
     def value(self, expression: Expression, scope: Scope, path: str) -> Value:
         """What an expression of `path`, met in `scope`, stands for."""

@@ -598,10 +598,10 @@ def _captured(pattern: cst.CSTNode) -> Iterator[str]:
 
 
 def _is_main_test(node: cst.CSTNode) -> bool:
-    match node:
-        case cst.Comparison(
-            left=cst.Name(value="__name__"),
-            comparisons=[cst.ComparisonTarget(operator=cst.Equal(), comparator=cst.SimpleString(value=text))],
-        ):
-            return "__main__" in text
+    """`__name__ == "__main__"`, either way round."""
+    if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1 or not isinstance(node.comparisons[0].operator, cst.Equal):
+        return False
+    match node.left, node.comparisons[0].comparator:
+        case (cst.Name(value="__name__"), cst.SimpleString() as text) | (cst.SimpleString() as text, cst.Name(value="__name__")):
+            return text.raw_value == "__main__"
     return False
