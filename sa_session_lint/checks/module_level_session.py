@@ -22,24 +22,28 @@ _ENDS = frozenset({"close", "aclose", "remove"})
 class ModuleLevelSession(Check):
     def visit_Module(self, node: cst.Module) -> None:
         module = self.file.outline.module
-        running = framework(self.index)
-        if running is None or is_zope(self.index):
-            return
-        if framework(self.index, self.file.path) is None and not is_imported(self.index, self.file.path):
-            return  # a script
-        for name, bindings in module.bindings.items():
-            for binding in bindings:
-                if binding.how not in {"=", "other"} or binding.under_main or (binding.within is not None and binding.within.under_main):
-                    continue
-                value = self.index.value(binding.value, binding.within or module, self.file.path)
-                if isinstance(value, Session) and value.how in _MADE and value.place is not None:
-                    use = next(self.users(name), None)
-                    if use is not None:
-                        trail = [self.note(value.place, "opened here"), self.note(use, "used here, by code that runs many times")]
-                        self.report(self.file.outline.nodes[binding.at], trail, name=name)
-        self.on_application(module)
-        for scope in self.file.outline.scopes.values():
+        opened = [
+            (name, binding, value)
+            for name, bindings in module.bindings.items()
+            for binding in bindings
+            if binding.how in {"=", "other"} and not binding.under_main and not (binding.within is not None and binding.within.under_main)
+            if isinstance(value := self.index.value(binding.value, binding.within or module, self.file.path), Session)
+            if value.how in _MADE and value.place is not None
+        ]
+        if opened and self.serves():
+            for name, binding, value in opened:
+                use = next(self.users(name), None)
+                if use is not None:
+                    trail = [self.note(value.place, "opened here"), self.note(use, "used here, by code that runs many times")]
+                    self.report(self.file.outline.nodes[binding.at], trail, name=name)
+        for scope in (module, *self.file.outline.scopes.values()):
             self.on_application(scope)
+
+    def serves(self) -> bool:
+        """Whether a framework runs the project's code again and again, this file's among it: a file that nobody imports is a script."""
+        if framework(self.index) is None or is_zope(self.index):
+            return False
+        return framework(self.index, self.file.path) is not None or is_imported(self.index, self.file.path)
 
     def users(self, name: str) -> Iterator[Place]:
         """Where the session is used, here or elsewhere: by functions, or by objects made at module level that are given it to keep."""

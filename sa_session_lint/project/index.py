@@ -6,7 +6,6 @@ The answer about a file never depends on which files were passed to the linter, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -173,14 +172,11 @@ class Index:
     def files_with(self, *words: str) -> tuple[str, ...]:
         """The files whose bytes hold all these words, in order of their paths; no file is parsed for it."""
         if words not in self._words:
-            patterns = [re.compile(rb"(?<![\w])" + re.escape(word.encode()) + rb"(?![\w])") for word in words]
-            plain = [word.encode() for word in words]
+            wanted = [word.encode() for word in words]
             self._words[words] = tuple(
                 path
                 for path in sorted(self.modules.files)
-                if (data := self.data(path)) is not None
-                and all(word in data for word in plain)
-                and all(pattern.search(data) for pattern in patterns)
+                if (data := self.data(path)) is not None and all(word in data for word in wanted) and all(_stands_in(word, data) for word in wanted)
             )
         return self._words[words]
 
@@ -202,3 +198,17 @@ class Index:
     def pins(self, path: str) -> Pins:
         """The versions that the manifests nearest to `path` pin."""
         return self._environment.pins((self.root / path).parent).targeting(self._targets)
+
+
+_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") | frozenset(range(128, 256))
+
+
+def _stands_in(word: bytes, data: bytes) -> bool:
+    """Whether a word stands in a text by itself and not merely within a longer one."""
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if (at == 0 or data[at - 1] not in _LETTERS) and (end == len(data) or data[end] not in _LETTERS):
+            return True
+        at = data.find(word, at + 1)
+    return False
