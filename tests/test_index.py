@@ -214,3 +214,17 @@ def test_what_was_asked_is_recorded(tmp_path: Path) -> None:
     index.value(Name("x"), found.module, "main.py")
     assert {query.path for query in index.asked} == {"main.py", "db.py"}
     assert index.consulted == {"main.py", "db.py"}
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("from sqlalchemy.orm import Session, sessionmaker\nSession = sessionmaker()\nseen = Session", "Maker"),
+        ("from sqlalchemy.orm import scoped_session, sessionmaker\nmade = sessionmaker()\nmade = scoped_session(made)\nseen = made", "Registry"),
+        ("from sqlalchemy.orm import sessionmaker\nmade = sessionmaker()\nseen = made\nmade = None", "Maker"),
+        ("from sqlalchemy.orm import sessionmaker\nmade = sessionmaker()\nif made:\n    made = print\nseen = made", "Unknown"),
+        ("from sqlalchemy.orm import sessionmaker\nmade = print\nmade = sessionmaker()\nseen = lambda: made\nmade = made()", "Gives"),
+    ],
+)
+def test_a_module_binds_a_name_anew(code: str, wanted: str, tmp_path: Path) -> None:
+    assert type(value(tmp_path, {"main.py": code}, "seen")).__name__ == wanted

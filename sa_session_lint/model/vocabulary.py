@@ -72,7 +72,9 @@ CONCURRENT = {
     "tornado": "Tornado", "pyramid": "Pyramid", "falcon": "Falcon", "bottle": "Bottle", "cherrypy": "CherryPy", "aiohttp.web": "aiohttp",
     "connexion": "Connexion", "celery": "Celery", "dramatiq": "Dramatiq", "huey": "Huey", "rq": "RQ", "apscheduler": "APScheduler",
     "telegram": "python-telegram-bot", "aiogram": "aiogram", "telebot": "pyTelegramBotAPI", "discord": "discord.py", "disnake": "disnake",
-    "nextcord": "nextcord", "vkbottle": "vkbottle", "slack_bolt": "Slack Bolt", "grpc": "gRPC", "strawberry": "Strawberry",
+    "nextcord": "nextcord", "hikari": "hikari", "telepot": "telepot", "pyrogram": "Pyrogram", "telethon": "Telethon", "arq": "arq", "taskiq": "Taskiq",
+    "dash": "Dash", "gradio": "Gradio", "blacksheep": "BlackSheep", "robyn": "Robyn", "starlite": "Starlite", "paho.mqtt": "Paho MQTT",
+    "vkbottle": "vkbottle", "slack_bolt": "Slack Bolt", "grpc": "gRPC", "strawberry": "Strawberry",
     "socketserver": "socketserver", "SocketServer": "socketserver", "fedmsg": "fedmsg", "pika": "Pika", "kafka": "Kafka", "nameko": "nameko",
 }  # fmt: skip
 """Top-level module -> framework whose handlers of one process run beside or after one another for as long as it lives."""

@@ -77,8 +77,8 @@ def evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> V
 
 def _evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> Value:
     match expression:
-        case Name(name):
-            return lookup(index, name, scope, path)
+        case Name(name, upto):
+            return lookup(index, name, scope, path, upto)
         case Attribute(value, name):
             return attribute(index, evaluate(index, value, scope, path), name)
         case Call():
@@ -120,6 +120,7 @@ class Named:
     path: str
     qualname: str
     name: str
+    upto: int = 0
 
     def answer(self, index: Index) -> Value:
         found = index.outline(self.path)
@@ -130,20 +131,20 @@ class Named:
         for position, parameter in enumerate(scope.parameters):
             if parameter.name == self.name:
                 values.append(_parameter(index, scope, position, self.path))
-        values += [_bound(index, binding, scope, self.path) for binding in scope.bindings.get(self.name, ())]
+        values += [_bound(index, binding, scope, self.path) for binding in scope.final(self.name, self.upto)]
         value = join(values)
         if value is NOTHING and scope.kind == "module":
             value = join([value, *_stored_from_elsewhere(index, self)])
         return value
 
 
-def lookup(index: Index, name: str, scope: Scope, path: str) -> Value:
-    """What `name` means in `scope`."""
+def lookup(index: Index, name: str, scope: Scope, path: str, upto: int = 0) -> Value:
+    """What `name` means in `scope`, there after its first `upto` bindings (0: after all)."""
     for place in scope.enclosing():
         if name in place.outer and place.kind == "function":
             continue
         if name in place.bindings or any(p.name == name for p in place.parameters):
-            value = index.ask(Named(path, place.qualname, name))
+            value = index.ask(Named(path, place.qualname, name, upto if place is scope else 0))
             return value if place is scope else shared(value) if place.kind == "module" else value
     found = index.outline(path)
     for star in found.stars if found is not None else ():

@@ -20,9 +20,13 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A variable, to be looked up in the scope that holds the expression."""
+    """A variable, to be looked up in the scope that holds the expression.
+
+    Read by a statement of a module or class, it is what the first `upto` bindings there have made of it: `Session = scoped_session(Session)`.
+    """
 
     name: str
+    upto: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

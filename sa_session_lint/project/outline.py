@@ -5,8 +5,8 @@
         def __init__(self, factory):     function scope "Repo.__init__", parameter factory
             self.session = factory()     store: Attribute(Name("self"), "session") = Call(Name("factory"))
 
-Order is not kept: a name has all the values that it is ever bound to in its scope. That is enough for what a name *is*
-(a maker, a session, an engine); what happens to a session over time is the business of the flow graph.
+Order is kept only as far as a module or class surely binds a name anew; else a name has all the values that it is ever bound to in its
+scope. That is enough for what a name *is* (a maker, a session, an engine); what happens to a session over time is the business of the flow graph.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ from sa_session_lint.project.expression import (
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One value of a name; `how` tells which statement bound it; `within` is the function that did so by `global` or `nonlocal`."""
+    """One value of a name; `how` tells which statement bound it; `within` is the function that did so by `global` or `nonlocal`.
+
+    `sure`: whenever the scope's body runs to its end, so does this binding, and what was bound before is gone.
+    """
 
     value: Expression
     at: int
@@ -48,6 +51,7 @@ class Binding:
     under_main: bool = False
     within: Scope | None = None
     annotation: Expression | None = None
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,15 @@ class Scope:
     loads: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
     in_handlers: set[int] = field(default_factory=set)
+
+    def final(self, name: str, upto: int = 0) -> list[Binding]:
+        """The bindings of a name that may be left when the scope's body has run, or after the first `upto` of them; of a function all."""
+        found = self.bindings.get(name, [])
+        if self.kind == "function":
+            return found
+        found = found[: upto or None]
+        last = max((at for at, binding in enumerate(found) if binding.sure), default=0)
+        return [binding for at, binding in enumerate(found) if at >= last or binding.within is not None]
 
     @property
     def is_generator(self) -> bool:
@@ -169,6 +182,8 @@ class _Lowering:
         self.scope_of: dict[int, Scope] = {}
         self.shadow: dict[str, Expression] = {}
         self.under_main = False
+        self.conditions = 0
+        self.deferred = 0
         self.globals: list[tuple[Scope, str]] = []
 
     def mark(self, node: cst.CSTNode) -> int:
@@ -184,7 +199,10 @@ class _Lowering:
     def statement(self, node: cst.CSTNode) -> None:
         method = _STATEMENTS.get(type(node))
         if method is not None:
+            conditional = isinstance(node, _CONDITIONAL)
+            self.conditions += conditional
             method(self, node)
+            self.conditions -= conditional
 
     def block(self, node: cst.CSTNode) -> None:
         self.body(node.body)  # type: ignore[attr-defined]  # IndentedBlock, SimpleStatementSuite, SimpleStatementLine
@@ -322,8 +340,9 @@ class _Lowering:
         scope.is_async = node.asynchronous is not None
         scope.decorators, scope.decorated_at, scope.parameters, scope.result = decorators, decorated_at, parameters, result
         shadow, self.shadow = self.shadow, {}
+        conditions, self.conditions = self.conditions, 0
         self.block(node.body)
-        self.shadow = shadow
+        self.shadow, self.conditions = shadow, conditions
         self.leave(scope)
 
     def class_(self, node: cst.ClassDef) -> None:
@@ -332,7 +351,9 @@ class _Lowering:
         keywords = tuple((a.keyword.value if a.keyword else None, self.value(a.value)) for a in node.keywords)
         scope = self.enter("class", node.name.value, node)
         scope.decorators, scope.bases, scope.keywords = decorators, bases, keywords
+        conditions, self.conditions = self.conditions, 0
         self.block(node.body)
+        self.conditions = conditions
         self.leave(scope)
 
     def enter(self, kind: Literal["class", "function"], name: str, node: cst.CSTNode) -> Scope:
@@ -390,9 +411,11 @@ class _Lowering:
 
     def add(self, name: str, binding: Binding) -> None:
         scope = self.scope
+        if not self.conditions and binding.how not in {"annotation", "for"}:
+            binding = replace(binding, sure=True)
         if name in scope.outer:
             return_to = self.root if (scope, name) in self.globals else scope.parent
-            binding = replace(binding, within=scope)
+            binding = replace(binding, within=scope, sure=False)
             scope = return_to or self.root
         scope.bindings.setdefault(name, []).append(binding)
 
@@ -411,7 +434,7 @@ class _Lowering:
         if text in self.shadow:
             return self.shadow[text]
         self.scope.loads.add(text)
-        return Name(text)
+        return Name(text, len(self.scope.bindings.get(text, ())) if self.scope.kind != "function" and not self.deferred else 0)
 
     def attribute(self, node: cst.Attribute) -> Expression:
         return Attribute(self.value(node.value), node.attr.value)
@@ -502,7 +525,9 @@ class _Lowering:
         names = [p.name.value for p in (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)]
         names += [s.name.value for s in (node.params.star_arg, node.params.star_kwarg) if isinstance(s, cst.Param)]
         shadow, self.shadow = self.shadow, {**self.shadow, **dict.fromkeys(names, OPAQUE)}
+        self.deferred += 1
         body = self.value(node.body)
+        self.deferred -= 1
         self.shadow = shadow
         return Lambda(body)
 
@@ -542,6 +567,8 @@ class _Lowering:
     def integer(self, node: cst.Integer) -> Expression:
         return Const(node.evaluated_value)
 
+
+_CONDITIONAL = (cst.If, cst.While, cst.For, cst.Try, cst.TryStar, cst.Match)
 
 _CONSTANTS: dict[str, Expression] = {"None": NONE, "True": Const(True), "False": Const(False)}
 
