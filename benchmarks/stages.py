@@ -19,7 +19,7 @@ from sa_session_lint import checks, guard
 from sa_session_lint.checks.check import File
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
-from sa_session_lint.project.outline import outline
+from sa_session_lint.project.lowering import outline
 from sa_session_lint.source import Source, Unreadable
 from sa_session_lint.walk import walk
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.outline import Outline, outline
+from sa_session_lint.project.lowering import outline
+from sa_session_lint.project.outline import Outline
 
 Files = dict[str, str]
 
