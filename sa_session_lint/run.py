@@ -188,7 +188,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _settings(settings: config.Config) -> Settings:
-    makers = {m.name: ConfiguredMaker(m.name, m.kind or "sync", m.expire_on_commit) for m in settings.makers}
+    makers = {m.name: ConfiguredMaker(m.name, m.kind or "sync", m.expire_on_commit, m.closes or False) for m in settings.makers}
     return Settings(makers, frozenset(settings.scope_hooks), frozenset(settings.slow_calls), settings.src)
 
 

@@ -228,3 +228,10 @@ def test_what_was_asked_is_recorded(tmp_path: Path) -> None:
 )
 def test_a_module_binds_a_name_anew(code: str, wanted: str, tmp_path: Path) -> None:
     assert type(value(tmp_path, {"main.py": code}, "seen")).__name__ == wanted
+
+
+@pytest.mark.parametrize(("closes", "how"), [(True, "with"), (False, "new")])
+def test_a_configured_maker_is_known_by_the_name_of_the_project_that_hands_it_on(closes: bool, how: str, tmp_path: Path) -> None:
+    files = {"app/__init__.py": "", "app/db.py": "from vendor.db import open_session as new_session", "main.py": "from app.db import new_session\nx = new_session()"}
+    settings = Settings({"app.db.new_session": ConfiguredMaker("app.db.new_session", "async", False, closes)})
+    assert is_session(value(tmp_path, files, settings=settings), "async", how)

@@ -10,11 +10,15 @@ from sa_session_lint.model.vocabulary import Kind
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredMaker:
-    """A callable that gives a session, named in the configuration; `expire` is its `expire_on_commit`, None: not known."""
+    """A callable that gives a session, named in the configuration; `expire` is its `expire_on_commit`, None: not known.
+
+    With `closes`, somebody else closes the session; without, whoever calls it must.
+    """
 
     name: str
     kind: Kind = "sync"
     expire: bool | None = None
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.settings import ConfiguredMaker
 from sa_session_lint.project.annotation import annotated, dependency, promised
 from sa_session_lint.project.expression import (
     Attribute,
@@ -455,10 +456,23 @@ def _configured(index: Index, function: Value, place: Place) -> Value | None:
         names = frozenset(f"{module}.{function.qualname}" for module in index.modules.dotted(function.path))
     else:
         return None
-    for name in names:
-        if name in makers:
-            return Session(makers[name].kind, Options(makers[name].expire), place, "new")
+    for name in sorted(names):
+        maker = makers.get(name) or index.once(("configured",), lambda: _renamed(index)).get(name)
+        if maker is not None:
+            return Session(maker.kind, Options(maker.expire), place, "with" if maker.closes else "new")
     return None
+
+
+def _renamed(index: Index) -> dict[str, ConfiguredMaker]:
+    """Configured makers under the names that the project's modules import them by."""
+    found: dict[str, ConfiguredMaker] = {}
+    for name, maker in index.settings.makers.items():
+        module, _, attribute = name.rpartition(".")
+        path = index.modules.find(module, 0, "") if module else None
+        value = export(index, path, attribute) if path is not None else UNKNOWN
+        if isinstance(value, External):
+            found[value.dotted] = maker
+    return found
 
 
 @dataclass(frozen=True, slots=True)
