@@ -19,6 +19,7 @@ from sa_session_lint.report.frame import shown
 if TYPE_CHECKING:
     from sa_session_lint.finding import Severity
 
+_FOR_PEOPLE = frozenset({"full", "concise", "github"})
 _ORDER: list[Severity] = ["info", "warning", "error"]
 
 
@@ -93,6 +94,8 @@ def check(
             report = run.check(request, step)
     except (config.ConfigError, catalogue.UnknownRule) as error:
         _give_up(str(error))
+    if output_format in _FOR_PEOPLE:
+        report = run.seen_from(report, Path.cwd())
     colour = output_file is None and _colour()
     _print(FORMATS[output_format](report, Style(colour, _width())), output_file)
     for failure in report.failures:

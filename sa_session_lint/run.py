@@ -272,8 +272,26 @@ def _merged(root: Path, reports: list[Report], broken: tuple[Failure, ...], seco
     )  # fmt: skip
 
 
+def seen_from(report: Report, folder: Path) -> Report:
+    """The same report with paths as a person in `folder` writes them: for terminals and for annotations, which start from there."""
+    try:
+        prefix = Path(os.path.relpath(report.root, folder)).as_posix()
+    except ValueError:  # another drive
+        return report
+    if prefix == ".":
+        return report
+    move = _mover(f"{prefix}/")
+    return replace(
+        report,
+        root=folder,
+        reported=tuple(replace(r, finding=_moved(r.finding, move)) for r in report.reported),
+        failures=tuple(f if f.stage == "config" else replace(f, path=move(f.path)) for f in report.failures),
+        texts={move(path): text for path, text in report.texts.items()},
+    )
+
+
 def _mover(prefix: str) -> Callable[[str], str]:
-    return lambda path: f"{prefix}{path}"
+    return lambda path: os.path.normpath(f"{prefix}{path}").replace(os.sep, "/") if ".." in prefix else f"{prefix}{path}"
 
 
 def _moved(finding: Finding, move: Callable[[str], str]) -> Finding:

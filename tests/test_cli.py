@@ -479,3 +479,13 @@ def test_python_dash_m_is_the_same(here: Path) -> None:
     assert done.stdout.startswith(b"a.py:4:1: SAS209 [error] ")
     assert module("rule", "SAS209", cwd=here).returncode == 0
     assert module("check", "gone.py", cwd=here).returncode == 2
+
+
+@pytest.mark.parametrize(("folder", "shown"), [(".", "inner/a.py"), ("inner", "a.py"), ("other", "../inner/a.py")])
+def test_people_see_paths_from_where_they_are_and_machines_from_the_root(folder: str, shown: str, tmp_path: Path) -> None:
+    write({"inner/sa-session-lint.toml": "", "inner/a.py": BAD, "other/b.py": ""}, tmp_path)
+    place, target = tmp_path / folder, str(tmp_path / "inner")
+    people = subprocess.run([sys.executable, "-m", "sa_session_lint", "check", target, "--output-format", "concise"], cwd=place, capture_output=True, text=True, check=False)
+    assert people.stdout.startswith(f"{shown}:")
+    machine = subprocess.run([sys.executable, "-m", "sa_session_lint", "check", target, "--output-format", "json"], cwd=place, capture_output=True, text=True, check=False)
+    assert json.loads(machine.stdout)["findings"][0]["path"] == "a.py"

@@ -44,9 +44,15 @@ def _paragraphs(text: str) -> Iterator[list[str]]:
             yield [""]
             held = []
         else:
-            if held and _ITEM.match(line):
+            if held and _begins_item(line, held):
                 yield held
                 held = []
             held.append(line)
     if held:
         yield held
+
+
+def _begins_item(line: str, held: list[str]) -> bool:
+    """As CommonMark has it: within a paragraph only a bullet or the number 1 begins a list, for a sentence may end in a number."""
+    item = _ITEM.match(line)
+    return item is not None and (item[0].strip() in {"-", "*", "1.", "1)"} or _ITEM.match(held[0]) is not None)

@@ -180,3 +180,8 @@ def test_prose_wraps_paragraphs_hangs_items_and_leaves_code() -> None:
         "",
         "    x = 1  # never wrapped, however long",
     ]
+
+
+def test_a_number_that_begins_a_line_is_no_list() -> None:
+    assert wrapped("every request is refused with\n422. A lambda gets past", 80) == ["every request is refused with 422. A lambda gets past"]
+    assert wrapped("do this:\n1. one\n2. two", 80) == ["do this:", "1. one", "2. two"]
