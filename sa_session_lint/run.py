@@ -18,6 +18,7 @@ from sa_session_lint.finding import Failure, Finding, Severity, Span
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.index import Index
+from sa_session_lint.project.usage import runs_as_script
 from sa_session_lint.source import deep
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from sa_session_lint.catalogue import Entry
     from sa_session_lint.checks.check import Check
+    from sa_session_lint.project.outline import Outline
     from sa_session_lint.source import Source
 
 Progress = Callable[[int, int], None]
@@ -226,7 +228,7 @@ def _check_file(
             broke(rule.name, error)
     walk(source.module, running, on_error=lambda visitor, error: broke(visitor.rule, error))
     scripts = [_body(source, outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
-    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], scripts)]
+    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], scripts, index, outline)]
     codes = {entry.name: entry.code for entry in entries.entries.values()}
     outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying if rule.name not in broken])
     return sorted(
@@ -240,11 +242,17 @@ def _body(source: Source, block: cst.CSTNode) -> Span:
     return source.span_of(getattr(block, "body", block))
 
 
-def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span]) -> bool:
+def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
     """Whether it is about lifetime in code that only a script runs."""
     if not config.SCOPE_TAGS & set(entry.tags):
         return False
-    return any(block.line <= finding.span.line <= block.end_line for block in scripts)
+    line = finding.span.line
+    if any(block.line <= line <= block.end_line for block in scripts):
+        return True
+    source = index.source(finding.path)
+    functions = [s for s in outline.scopes.values() if s.kind == "function"] if source is not None else []
+    around = [s for s in functions if source is not None and (span := source.span_of(outline.nodes[s.at])).line <= line <= span.end_line]
+    return any(runs_as_script(index, finding.path, scope) for scope in around)
 
 
 def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:

@@ -278,7 +278,7 @@ from sqlalchemy.orm import Session
 s = Session()
 
 
-def main():
+def serve():
     s.commit
 
 
@@ -286,7 +286,6 @@ if __name__ == "__main__":
     s.flush
     if s:
         s.close
-    main()
 """
 
 
@@ -306,6 +305,12 @@ def test_under_the_main_block_other_rules_are_on(tmp_path: Path) -> None:
 def test_what_is_no_main_block_changes_nothing(tagged: str, tmp_path: Path) -> None:
     text = SCRIPT.replace('if __name__ == "__main__":', "if __name__ == 'shop':")
     assert only(write({"a.py": text}, tmp_path)) == [("a.py", 7), ("a.py", 11), ("a.py", 13)]
+
+
+@pytest.mark.parametrize(("also", "lines"), [("", []), ("main()\n", [6]), ("def more():\n    main()\n", [6])])
+def test_a_function_that_only_the_main_block_calls_is_part_of_the_script(also: str, lines: list[int], tagged: str, tmp_path: Path) -> None:
+    text = f"from sqlalchemy.orm import Session\ns = Session()\n\n\ndef main():\n    s.commit\n\n\nif __name__ == '__main__':\n    main()\n{also}"
+    assert only(write({"a.py": text}, tmp_path)) == [("a.py", line) for line in lines]
 
 
 def test_the_else_of_a_main_block_is_no_script(tagged: str, tmp_path: Path) -> None:

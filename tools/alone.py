@@ -1,9 +1,9 @@
 """Checks that a file gets the same answer alone and with its tree.
 
-    python tools/alone.py TREE... [--files 300] [--seed 1] [--all TREE ...]
+    python tools/alone.py TREE... [--files 300] [--seed 1] [--all TREE ...] [--reported]
 
 Draws files from the trees (each folder is a project), lints each in a run of its own and compares with the run over its whole tree.
-Files of trees given to --all are compared one and all. Exit status 1 when an answer differs or the linter fails inside.
+Files of trees given to --all are compared one and all; with --reported, so is every file that has findings. Exit status 1 when an answer differs or the linter fails inside.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all", nargs="*", type=Path, default=[])
+    parser.add_argument("--reported", action="store_true")
     options = parser.parse_args()
     every = [(tree, path) for tree in options.trees for path in list_python(tree, respect_gitignore=False)]
     chosen = random.Random(options.seed).sample(every, min(options.files, len(every)))
     chosen += [(tree, path) for tree in options.all for path in list_python(tree, respect_gitignore=False)]
-    trees = sorted({tree for tree, _ in chosen})
+    trees = sorted({tree for tree, _ in chosen} | (set(options.trees) if options.reported else set()))
     wrong = compared = reported = 0
     for tree in trees:
         whole, failures = answer(tree, tree)
-        for path in sorted({p for t, p in chosen if t == tree}):
+        extra = {path for path, *_ in whole} if options.reported else set()
+        for path in sorted(extra | {p for t, p in chosen if t == tree}):
             alone, more = answer(tree, tree / path)
             failures += more
             here = [f for f in whole if f[0] == path]

@@ -1,7 +1,8 @@
 """A coroutine method of an AsyncSession that nobody awaits: it never runs.
 
 Reported is a call that is a statement, and one whose value is used as no coroutine can be: an attribute or a part of it is read, it
-is looped over, entered, compared or tested. One that is given a name or handed on may be awaited elsewhere.
+is looped over, entered, compared or tested. One that is given a name or handed on may be awaited elsewhere. A function that fails
+before it gets there, for it is written for a synchronous session throughout, is another rule's.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.model.vocabulary import COROUTINES
-from sa_session_lint.project.expression import Defined
-from sa_session_lint.project.value import Method, Registry, Session, SessionClass
+from sa_session_lint.model.vocabulary import COROUTINES, EVENT_LISTENERS, SYNC_ONLY_CALLS
+from sa_session_lint.project.expression import Attribute, Call, Defined, Name
+from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.value import External, Method, Registry, Session, SessionClass
 
 _OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
 
@@ -57,8 +59,37 @@ class MissingAwaitOnAsyncSession(Check):
         method = self.value(call.func)
         if not isinstance(method, Method) or not isinstance(method.receiver, (Session, Registry)):
             return
-        if method.receiver.kind == "async" and not self.is_plain(method.name):
+        if method.receiver.kind != "async" or self.is_plain(method.name):
+            return
+        if isinstance(method.receiver, Session) and method.receiver.how == "with" and method.name in {"close", "aclose"}:
+            return  # its block closes it
+        if not self.fails_before(call) and not self.is_listener(self.scope(call)):
             self.report(call, [self.note(method.receiver.place, "an AsyncSession comes from here")], call=f"{self.code(call.func)}()")
+
+    def fails_before(self, call: cst.Call) -> bool:
+        """Whether the function has already called what an AsyncSession lacks, and so never gets here."""
+        assert isinstance(call.func, cst.Attribute)
+        session, mine = self.expression(call.func.value), self.expression(call)
+        for other in self.scope(call).calls:
+            function = other.function
+            if isinstance(function, Attribute) and function.name in SYNC_ONLY_CALLS and function.value == session:
+                if isinstance(mine, Call) and other.at < mine.at:
+                    return True
+        return False
+
+    def is_listener(self, scope: Scope) -> bool:
+        """Whether SQLAlchemy's events call the function: what they hand over is a synchronous Session, whatever the annotation says."""
+        for decorator in scope.decorators:
+            head = decorator.function if isinstance(decorator, Call) else decorator
+            value = self.index.value(head, scope.parent or self.file.outline.module, self.file.path)
+            if isinstance(value, External) and value.dotted in EVENT_LISTENERS:
+                return True
+        for around in (self.file.outline.module, *self.file.outline.scopes.values()):
+            for call in around.calls:
+                if call.arguments and call.arguments[-1] in {Name(scope.name), Attribute(Name("self"), scope.name), Attribute(Name("cls"), scope.name)}:
+                    if self.index.value(call.function, around, self.file.path) in {External(name) for name in EVENT_LISTENERS}:
+                        return True
+        return False
 
     def is_plain(self, name: str) -> bool:
         """Whether a session class of the project makes a plain method of this coroutine."""

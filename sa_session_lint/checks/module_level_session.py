@@ -11,11 +11,12 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of, receivers
 from sa_session_lint.project.expression import Attribute, Imported, Name, dotted
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import callers, framework, is_aside, is_imported, is_zope
+from sa_session_lint.project.usage import callers, framework, is_aside, is_dead, is_imported, is_zope, starts_threads
 from sa_session_lint.project.value import Instance, Module, Place, Session
 
 _MADE = frozenset({"new", "registry", "given"})
 """Opened by the call itself; "given" is a generator's, `next(get_db())`, as long as the place is known."""
+SEQUENTIAL = frozenset({"Tornado"})
 _ENDS = frozenset({"close", "aclose", "remove"})
 
 
@@ -33,7 +34,7 @@ class ModuleLevelSession(Check):
         if opened and self.serves():
             for name, binding, value in opened:
                 use = next(self.users(name), None)
-                if use is not None:
+                if use is not None and not self.is_closed_in_turn(name):
                     trail = [self.note(value.place, "opened here"), self.note(use, "used here, by code that runs many times")]
                     self.report(self.file.outline.nodes[binding.at], trail, name=name)
         for scope in (module, *self.file.outline.scopes.values()):
@@ -45,6 +46,16 @@ class ModuleLevelSession(Check):
             return False
         return framework(self.index, self.file.path) is not None or is_imported(self.index, self.file.path)
 
+    def is_closed_in_turn(self, name: str) -> bool:
+        """Whether a framework that handles one request after the other, in one thread, has the session closed in between."""
+        if framework(self.index) not in SEQUENTIAL or starts_threads(self.index):
+            return False
+        for found, scope in self.index.scopes_with(name, "close"):
+            names = {n for n in (*found.module.bindings, name) if self.exports(found.path, n, name)}
+            if scope.kind == "function" and any(self.is_closed(n, scope) for n in names):
+                return True
+        return False
+
     def users(self, name: str) -> Iterator[Place]:
         """Where the session is used, here or elsewhere: by functions, or by objects made at module level that are given it to keep."""
         for path in (self.file.path, *(p for p in self.index.files_with(name) if p != self.file.path and not is_aside(p))):
@@ -53,7 +64,7 @@ class ModuleLevelSession(Check):
                 continue
             names = {n for n in (*found.module.bindings, name) if self.exports(path, n, name)}
             for scope in found.scopes.values():
-                if self.uses(scope, name, names, path) and not self.runs_once(scope, path):
+                if self.uses(scope, name, names, path) and not self.runs_once(scope, path) and not is_dead(self.index, scope):
                     yield Place(path, scope.at)
             kept = {Name(n) for n in names if not self.is_closed(n, found.module)}
             for call in found.module.calls:

@@ -15,6 +15,13 @@ _ENDS = frozenset({"close", "remove", "aclose"})
 _MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 
 
+_FIRST = "goes to the only `{}` of the process: the session that it was first made with stays in it for good, every later one is ignored"
+
+
+def _shared(owner: str) -> str:
+    return f"is one session that lives as long as {owner}: all who use it share its transaction and its loaded objects, in whatever state they were left"
+
+
 class SessionOnLongLivedObject(Check):
     def __init__(self, file: File) -> None:
         super().__init__(file)
@@ -30,7 +37,7 @@ class SessionOnLongLivedObject(Check):
                 value = self.index.value(binding.value, scope, self.file.path)
                 if binding.how == "=" and isinstance(value, Session) and value.how in {"new", "registry"}:
                     trail = [self.note(value.place, "opened here, when the class is defined")]
-                    self.report(self.file.outline.nodes[binding.at], trail, name=name, owner=f"class `{scope.name}`")
+                    self.report(self.file.outline.nodes[binding.at], trail, name=name, consequence=_shared(f"class `{scope.name}`"))
 
     def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
         scope = self.file.outline.scope_of.get(id(original_node))
@@ -61,7 +68,7 @@ class SessionOnLongLivedObject(Check):
             if because is not None:
                 place, text = because
                 trail = [self.note(value.place, "opened here"), self.note(place, text)]
-                self.report(self.file.outline.nodes[store.at], trail, name=f"{me}.{target.name}", owner=f"`{owner.name}`")
+                self.report(self.file.outline.nodes[store.at], trail, name=f"{me}.{target.name}", consequence=_shared(f"`{owner.name}`"))
                 return
 
     def visit_Call(self, node: cst.Call) -> None:
@@ -77,7 +84,7 @@ class SessionOnLongLivedObject(Check):
                 single = singleton(self.index, cls)
                 if single is not None:
                     trail = [self.note(session.place, "the session comes from here"), self.note(*single)]
-                    self.report(node, trail, name=self.code(argument.value), owner=f"`{self.code(node.func)}`")
+                    self.report(node, trail, name=self.code(argument.value), consequence=_FIRST.format(self.code(node.func)))
                 return
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
@@ -93,7 +100,7 @@ class SessionOnLongLivedObject(Check):
                 session = self.index.value(given.value, scope, self.file.path)
                 if isinstance(session, Session) and session.how in {"new", "registry"}:
                     trail = [self.note(session.place, "opened here"), self.note(Place(self.file.path, at), "kept by the cache")]
-                    self.report(self.file.outline.nodes[given.at], trail, name=f"{scope.name}()", owner="the cache")
+                    self.report(self.file.outline.nodes[given.at], trail, name=f"{scope.name}()", consequence=_shared("the cache"))
 
     def is_made_once(self, owner: Scope, method: Scope, target: Attribute) -> bool:
         """Whether a method runs once per object, or opens the session only where there is none yet."""

@@ -98,6 +98,11 @@ COROUTINES = frozenset(
 )  # fmt: skip
 """Methods of AsyncSession and async_scoped_session that do nothing until awaited (measured on 1.4, 2.0 and 2.1)."""
 
+SYNC_ONLY_CALLS = frozenset({"query", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
+"""Methods of Session that AsyncSession lacks: AttributeError."""
+
+EVENT_LISTENERS = frozenset({"sqlalchemy.event.listen", "sqlalchemy.event.listens_for", "sqlalchemy.event.api.listen", "sqlalchemy.event.api.listens_for"})
+
 ZOPE = ("zope.sqlalchemy", "zope.sqlalchemy.datamanager")
 """Registering a session with zope.sqlalchemy hands its end to the transaction manager."""
 

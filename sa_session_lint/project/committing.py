@@ -146,9 +146,11 @@ def _names_in(value: Expression) -> Iterator[str]:
 
 
 def commits(index: Index, scope: Scope, path: str, name: str, depth: int) -> bool:
-    """Whether a function, or one that it hands its session to, commits the session called `name`."""
+    """Whether a function, or one that it hands its session to, commits the session called `name` whatever the branch taken."""
     for call in scope.calls:
         function = call.function
+        if call.at in scope.in_branches:
+            continue
         if isinstance(function, Attribute) and function.value == Name(name) and function.name in {"commit", "begin"}:
             return True
         if depth and any(isinstance(a, Name) and a.name == name for a in (*call.arguments, *(value for _, value in call.keywords))):

@@ -56,6 +56,7 @@ class _Lowering:
         self.under_main = False
         self.conditions = 0
         self.deferred = 0
+        self.branches = 0
         self.globals: list[tuple[Scope, str]] = []
 
     def mark(self, node: cst.CSTNode) -> int:
@@ -71,10 +72,12 @@ class _Lowering:
     def statement(self, node: cst.CSTNode) -> None:
         method = _STATEMENTS.get(type(node))
         if method is not None:
-            conditional = isinstance(node, _CONDITIONAL)
+            conditional, branch = isinstance(node, _CONDITIONAL), isinstance(node, (cst.If, cst.Match))
             self.conditions += conditional
+            self.branches += branch
             method(self, node)
             self.conditions -= conditional
+            self.branches -= branch
 
     def block(self, node: cst.CSTNode) -> None:
         self.body(node.body)  # type: ignore[attr-defined]  # IndentedBlock, SimpleStatementSuite, SimpleStatementLine
@@ -212,9 +215,9 @@ class _Lowering:
         scope.is_async = node.asynchronous is not None
         scope.decorators, scope.decorated_at, scope.parameters, scope.result = decorators, decorated_at, parameters, result
         shadow, self.shadow = self.shadow, {}
-        conditions, self.conditions = self.conditions, 0
+        conditions, self.conditions, branches, self.branches = self.conditions, 0, self.branches, 0
         self.block(node.body)
-        self.shadow, self.conditions = shadow, conditions
+        self.shadow, self.conditions, self.branches = shadow, conditions, branches
         self.leave(scope)
 
     def class_(self, node: cst.ClassDef) -> None:
@@ -325,6 +328,10 @@ class _Lowering:
                 arguments.append(OPAQUE if argument.star else value)
         call = Call(function, tuple(arguments), tuple(keywords), self.mark(node))
         self.scope.calls.append(call)
+        if self.branches:
+            self.scope.in_branches.add(call.at)
+        if self.under_main:
+            self.scope.in_main.add(call.at)
         return call
 
     def subscript(self, node: cst.Subscript) -> Expression:

@@ -62,6 +62,28 @@ def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope
     return index.once(("callers", path, scope.qualname), search)
 
 
+def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
+    """Whether a function is only called, as far as that can be traced, by what stands under `if __name__ == "__main__"`."""
+    if scope.under_main:
+        return True
+    if scope.kind != "function" or scope.decorators or scope.owner is not None or not depth:
+        return False
+    found = callers(index, path, scope)
+    return bool(found) and all(call.at in caller.in_main or runs_as_script(index, outline.path, caller, depth - 1) for outline, caller, call in found)
+
+
+def is_dead(index: Index, scope: Scope) -> bool:
+    """Whether nothing in the project but its definition names a plain function: nobody calls it, no framework finds it."""
+    if scope.kind != "function" or scope.decorators or scope.owner is not None or scope.parent is None or scope.parent.kind != "module":
+        return False
+
+    def search() -> bool:
+        word = re.compile(rb"(?<!\w)" + re.escape(scope.name.encode()) + rb"(?!\w)")
+        return sum(len(word.findall(index.data(path) or b"")) for path in index.files_with(scope.name)) < 2
+
+    return index.once(("dead", scope.name), search)
+
+
 def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Call]]:
     for file in files:
         found = index.outline(file)
