@@ -59,9 +59,7 @@ class AsyncExpireOnCommit(Check):
                     if is_aside(found.path) or not scope.is_async or not isinstance(function, Attribute) or function.name != word:
                         continue
                     session = self.index.value(function.value, scope, found.path)
-                    if session is UNKNOWN and word == "begin":
-                        continue
-                    if session is not UNKNOWN and not expires(session):
+                    if not expires(session):
                         continue
                     if Committing(self.index, found.path, scope).needs_objects_after(call):
                         return Place(found.path, call.at)
