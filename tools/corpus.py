@@ -5,7 +5,7 @@
     python tools/corpus.py sample TREES --size 100 --seed 1 > sheet.md      a sheet to judge, without known verdicts
     python tools/corpus.py recheck TREES                                    what became of the verdicts
 
-TREES holds one folder per project, `owner__name`, with its commit in a file `.commit`. DIR holds git directories named `owner+name`.
+TREES holds one folder per project, `owner__name` or `owner__name@commit`, with its commit in a file `.commit`. DIR holds git directories named `owner+name`.
 Verdicts are lines of tests/corpus/verdicts.tsv: repository, commit, path, line, rule, verdict, reason. No code of others is kept.
 A verdict is `right` when the finding's sentence is true on a feasible run and a maintainer would change the code; else `wrong`.
 """
@@ -60,6 +60,11 @@ class Linted:
     seconds: float
 
 
+def named(tree: Path) -> str:
+    """The repository of a tree; several commits of one may lie side by side as `owner__name@commit`."""
+    return tree.name.partition("@")[0].replace("__", "/", 1)
+
+
 def trees(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
@@ -68,7 +73,7 @@ def lint(tree: Path, select: tuple[str, ...] | None = None) -> Linted:
     """The findings of one project under the default settings; `inner` are failures that are mistakes of ours."""
     overrides = config.Overrides(select=select)
     report = run.check(run.Request(paths=(tree,), project_root=tree, isolated=True, overrides=overrides))
-    repository = tree.name.replace("__", "/", 1)
+    repository = named(tree)
     mark = tree / ".commit"
     commit = mark.read_text().strip() if mark.exists() else ""
     hits = tuple(
@@ -199,7 +204,7 @@ def sample(options: argparse.Namespace) -> int:
 def recheck(options: argparse.Namespace) -> int:
     """Whether the judged findings are still reported: right ones should be, wrong ones should not."""
     found = {hit.key for project in lint_all(options.trees) for hit in project.hits}
-    here = {(path.name.replace("__", "/", 1), (path / ".commit").read_text().strip()) for path in trees(options.trees)}
+    here = {(named(path), (path / ".commit").read_text().strip()) for path in trees(options.trees)}
     judged = {key: verdict for key, verdict in verdicts().items() if key[:2] in here}
     per_rule: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for key, (verdict, reason) in judged.items():
