@@ -235,3 +235,18 @@ def test_a_configured_maker_is_known_by_the_name_of_the_project_that_hands_it_on
     files = {"app/__init__.py": "", "app/db.py": "from vendor.db import open_session as new_session", "main.py": "from app.db import new_session\nx = new_session()"}
     settings = Settings({"app.db.new_session": ConfiguredMaker("app.db.new_session", "async", False, closes)})
     assert is_session(value(tmp_path, files, settings=settings), "async", how)
+
+
+@pytest.mark.parametrize(("annotation", "kind"), [("AsyncSession", "async"), ("Session", None), ("object", "async")])
+def test_a_dependency_that_the_annotation_contradicts_is_of_no_known_kind(annotation: str, kind: str | None, tmp_path: Path) -> None:
+    code = f"""
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
+make = async_sessionmaker()
+async def get_db():
+    async with make() as db:
+        yield db
+def route(db: {annotation} = Depends(get_db)): ...
+"""
+    assert is_session(value(tmp_path, {"main.py": code}, "db", scope="route"), kind, "depends")

@@ -180,7 +180,8 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
     if found is UNKNOWN or isinstance(found, (Session, Maker)):
         injected = dependency(index, parameter.default, around, path)
         if isinstance(injected, Session):
-            return injected
+            contradicted = isinstance(found, Session) and None not in {found.kind, injected.kind} and found.kind != injected.kind
+            return replace(injected, kind=None) if contradicted else injected
     return found
 
 
