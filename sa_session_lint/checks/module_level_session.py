@@ -11,7 +11,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.project.entry import kinds_of, receivers
 from sa_session_lint.project.expression import Attribute, Imported, Name, dotted
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import callers, framework, is_aside, is_dead, is_imported, is_zope, starts_threads
+from sa_session_lint.project.usage import callers, framework, is_aside, is_dead, is_imported, is_zope
 from sa_session_lint.project.value import Instance, Module, Place, Session
 
 _MADE = frozenset({"new", "registry", "given"})
@@ -48,7 +48,7 @@ class ModuleLevelSession(Check):
 
     def is_closed_in_turn(self, name: str) -> bool:
         """Whether a framework that handles one request after the other, in one thread, has the session closed in between."""
-        if framework(self.index) not in SEQUENTIAL or starts_threads(self.index):
+        if framework(self.index) not in SEQUENTIAL:
             return False
         for found, scope in self.index.scopes_with(name, "close"):
             names = {n for n in (*found.module.bindings, name) if self.exports(found.path, n, name)}

@@ -15,7 +15,7 @@ _ENDS = frozenset({"close", "remove", "aclose"})
 _MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 
 
-_FIRST = "goes to the only `{}` of the process: the session that it was first made with stays in it for good, every later one is ignored"
+_FIRST = "goes to the only `{}` of the process: it keeps for good what it was first made with, and ignores the session of every later caller"
 
 
 def _shared(owner: str) -> str:
