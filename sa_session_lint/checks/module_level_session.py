@@ -16,7 +16,7 @@ from sa_session_lint.project.value import Instance, Module, Place, Session
 
 _MADE = frozenset({"new", "registry", "given"})
 """Opened by the call itself; "given" is a generator's, `next(get_db())`, as long as the place is known."""
-SEQUENTIAL = frozenset({"Tornado"})
+_SEQUENTIAL = frozenset({"Tornado"})
 _ENDS = frozenset({"close", "aclose", "remove"})
 
 
@@ -34,7 +34,7 @@ class ModuleLevelSession(Check):
         if opened and self.serves():
             for name, binding, value in opened:
                 use = next(self.users(name), None)
-                if use is not None and not self.is_closed_in_turn(name):
+                if use is not None and not self.is_closed_in_turn(value):
                     trail = [self.note(value.place, "opened here"), self.note(use, "used here, by code that runs many times")]
                     self.report(self.file.outline.nodes[binding.at], trail, name=name)
         for scope in (module, *self.file.outline.scopes.values()):
@@ -46,14 +46,16 @@ class ModuleLevelSession(Check):
             return False
         return framework(self.index, self.file.path) is not None or is_imported(self.index, self.file.path)
 
-    def is_closed_in_turn(self, name: str) -> bool:
+    def is_closed_in_turn(self, session: Session) -> bool:
         """Whether a framework that handles one request after the other, in one thread, has the session closed in between."""
-        if framework(self.index) not in SEQUENTIAL:
+        if framework(self.index) not in _SEQUENTIAL:
             return False
-        for found, scope in self.index.scopes_with(name, "close"):
-            names = {n for n in (*found.module.bindings, name) if self.exports(found.path, n, name)}
-            if scope.kind == "function" and any(self.is_closed(n, scope) for n in names):
-                return True
+        for found, scope, call in self.index.calls_with("close"):
+            function = call.function
+            if scope.kind == "function" and isinstance(function, Attribute) and function.name in _ENDS:
+                closed = self.index.value(function.value, scope, found.path)
+                if isinstance(closed, Session) and closed.place == session.place:
+                    return True
         return False
 
     def users(self, name: str) -> Iterator[Place]:
