@@ -27,7 +27,6 @@ from pathlib import Path
 from sa_session_lint import config, run
 
 VERDICTS = Path(__file__).parent.parent / "tests" / "corpus" / "verdicts.tsv"
-COLUMNS = ("repository", "commit", "path", "line", "rule", "verdict", "reason")
 KEPT = (".py", ".pyi", ".toml", ".cfg", ".txt", ".lock", ".in", "Pipfile", ".gitignore")
 A_RULE = 12
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["sync", "async"]
-Role = Literal["session class", "maker", "registry", "engine", "flask-sqlalchemy", "nullpool"]
+Role = Literal["session class", "maker", "registry", "engine", "flask-sqlalchemy"]
 
 _ORM = ("sqlalchemy.orm", "sqlalchemy.orm.session", "sqlalchemy.orm.scoping", "sqlalchemy.orm.decl_api")
 _ASYNC = ("sqlalchemy.ext.asyncio", "sqlalchemy.ext.asyncio.session", "sqlalchemy.ext.asyncio.scoping", "sqlalchemy.ext.asyncio.engine")
@@ -102,9 +102,6 @@ SYNC_ONLY_CALLS = frozenset({"query", "bulk_insert_mappings", "bulk_save_objects
 """Methods of Session that AsyncSession lacks: AttributeError."""
 
 EVENT_LISTENERS = frozenset({"sqlalchemy.event.listen", "sqlalchemy.event.listens_for", "sqlalchemy.event.api.listen", "sqlalchemy.event.api.listens_for"})
-
-ZOPE = ("zope.sqlalchemy", "zope.sqlalchemy.datamanager")
-"""Registering a session with zope.sqlalchemy hands its end to the transaction manager."""
 
 LONG_LIVED_BASES = {
     "discord.ext.commands.Cog": "a Cog lives as long as the bot", "discord.ext.commands.Bot": "the bot lives as long as the process",

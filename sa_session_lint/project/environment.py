@@ -78,12 +78,6 @@ class Pins:
         lower = self.of(package).lower
         return lower is not None and lower >= _version(version)
 
-    def may_be_below(self, package: str, version: str) -> bool:
-        return not self.surely_at_least(package, version)
-
-    def may_be_at_least(self, package: str, version: str) -> bool:
-        return not self.surely_below(package, version)
-
     def targeting(self, versions: Iterable[tuple[str, str]]) -> Pins:
         """The same, but for what the settings say (`target-versions`)."""
         stated = {package: Bounds(_version(text), _version(text), True) for package, text in versions}

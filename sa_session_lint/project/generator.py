@@ -45,14 +45,6 @@ class Suspension:
             if isinstance(statement, (cst.Try, cst.TryStar)) and _holds(statement.body, inside):
                 yield statement
 
-    def blocks_on_error(self) -> Iterator[cst.BaseSuite]:
-        """The handlers and final blocks that may run when an exception comes in."""
-        for statement in self.tries():
-            for handler in statement.handlers:
-                yield handler.body
-            if statement.finalbody is not None:
-                yield statement.finalbody.body
-
     def calls_in(self, block: cst.CSTNode) -> bool:
         """Whether a block calls anything that may end a session: `close()`, `rollback()`, or somebody who is not known to do nothing."""
         for call in _calls(block):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.vocabulary import Kind
 from sa_session_lint.project.annotation import annotated, dependency
-from sa_session_lint.project.expression import Call, Const, Expression
+from sa_session_lint.project.expression import Call
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.value import (
     NOTHING,
@@ -163,8 +163,3 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
         case (Made(), _) | (Method(), _):
             return UNKNOWN
     return UNKNOWN
-
-
-def constant(expression: Expression | None) -> object:
-    """The constant that an expression is, or None."""
-    return expression.value if isinstance(expression, Const) else None

@@ -42,7 +42,6 @@ class Options:
 
     expire: bool | None = True
     given: frozenset[str] = frozenset()
-    null_pool: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def _common(first: Value, second: Value) -> Value:
 
 def options_of_both(first: Options, second: Options) -> Options:
     expire = first.expire if first.expire == second.expire else None
-    return Options(expire, first.given & second.given, first.null_pool and second.null_pool)
+    return Options(expire, first.given & second.given)
 
 
 def shared(value: Value) -> Value:
