@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sa_session_lint import config, run
+from sa_session_lint.model.expression import Attribute, Name, text
+from sa_session_lint.model.value import UNKNOWN, Engine, Maker, Place, Registry, Session, SessionClass, Value
 from sa_session_lint.model.vocabulary import ENDING_CALLS, SESSION_CALLS
-from sa_session_lint.project.expression import Attribute, Name, text
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import UNKNOWN, Engine, Maker, Place, Registry, Session, SessionClass, Value
 
 _TELLING = (SESSION_CALLS | ENDING_CALLS) - {"get", "close", "remove", "delete", "merge", "connection", "exec", "stream", "reset"}
 _HOW = {

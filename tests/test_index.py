@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sa_session_lint.model.expression import Name
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
-from sa_session_lint.project.expression import Name
+from sa_session_lint.model.value import UNKNOWN, Engine, Maker, Registry, Session, Value
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
-from sa_session_lint.project.value import UNKNOWN, Engine, Maker, Registry, Session, Value
 from tests.linting import write
 
 DB = """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Call, Name, dotted, text
+from sa_session_lint.model.value import UNKNOWN, Maker, Place, Session
 from sa_session_lint.project.committing import Committing, callee_commits, expires
-from sa_session_lint.project.expression import Attribute, Call, Name, dotted, text
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import is_aside
-from sa_session_lint.project.value import UNKNOWN, Maker, Place, Session
 
 
 class AsyncExpireOnCommit(Check):

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Lambda, Name, text
+from sa_session_lint.model.value import External, Function, Made, Method, Session
 from sa_session_lint.model.vocabulary import BACKGROUND_TASK, BACKGROUND_TASKS
 from sa_session_lint.project.annotation import depended, depends_in
 from sa_session_lint.project.entry import kinds_of, receivers
-from sa_session_lint.project.expression import Attribute, Call, Const, Expression, Lambda, Name, text
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import External, Function, Made, Method, Session
 
 _LATER = "it keeps a connection until the task ends"
 _CLOSED = "the task opens it again after it was closed, and nobody gives its connection back"

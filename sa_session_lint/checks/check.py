@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 import libcst as cst
 
 from sa_session_lint.finding import Finding, Note
-from sa_session_lint.project.expression import OPAQUE, Expression
+from sa_session_lint.model.expression import OPAQUE, Expression
+from sa_session_lint.model.value import UNKNOWN, Place, Value
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import UNKNOWN, Place, Value
 from sa_session_lint.source import Source
 from sa_session_lint.walk import handlers
 

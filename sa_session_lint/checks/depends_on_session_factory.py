@@ -8,9 +8,9 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Call, text
+from sa_session_lint.model.value import Gives, Maker, Registry, Session
 from sa_session_lint.project.annotation import depended, is_depends
-from sa_session_lint.project.expression import Call, text
-from sa_session_lint.project.value import Gives, Maker, Registry, Session
 
 _REFUSED = "its `{parameter}` becomes a required query parameter, every request is answered with 422"
 _LEFT_OPEN = "nothing closes the session after the request, its connection stays out until garbage collection"

@@ -6,11 +6,11 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table, text
+from sa_session_lint.model.value import Engine, External, Function, Place
 from sa_session_lint.project.entry import entry, kinds_of
-from sa_session_lint.project.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table, text
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers, dependents, is_aside
-from sa_session_lint.project.value import Engine, External, Function, Place
 
 
 class EngineCreatedPerCall(Check):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Expression, Name
+from sa_session_lint.model.value import Coroutine, Session
 from sa_session_lint.model.vocabulary import ENDING_CALLS
-from sa_session_lint.project.expression import Attribute, Expression, Name
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import dependents
-from sa_session_lint.project.value import Coroutine, Session
 
 
 class FastapiDependencyReturnsSession(Check):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Call
+from sa_session_lint.model.value import External, Made
 from sa_session_lint.model.vocabulary import FLASK_APP
-from sa_session_lint.project.expression import Call
 from sa_session_lint.project.registries import binding_name, is_closed, is_set_up, kind_of_use, name_of, registries
 from sa_session_lint.project.usage import is_zope, removals
-from sa_session_lint.project.value import External, Made
 
 
 class FlaskScopedSessionWithoutTeardown(Check):

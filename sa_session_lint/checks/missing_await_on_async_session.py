@@ -10,10 +10,10 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Call, Defined, Name
+from sa_session_lint.model.value import External, Method, Registry, Session, SessionClass
 from sa_session_lint.model.vocabulary import COROUTINES, EVENT_LISTENERS, SYNC_ONLY_CALLS
-from sa_session_lint.project.expression import Attribute, Call, Defined, Name
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import External, Method, Registry, Session, SessionClass
 
 _OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
 

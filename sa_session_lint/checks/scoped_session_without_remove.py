@@ -5,12 +5,12 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Call, Name
+from sa_session_lint.model.value import Place, Registry, Session
 from sa_session_lint.project.entry import entry, reached
-from sa_session_lint.project.expression import Attribute, Call, Name
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.registries import binding_name, closes, is_closed, is_handed_on, kind_of_use, name_of
 from sa_session_lint.project.usage import framework, is_zope, registry_of, removals, uses
-from sa_session_lint.project.value import Place, Registry, Session
 
 _KEPT = "its thread's next job goes on with the session as it is, failed or unsaved"
 _DROPPED = "its connection comes back late, when the garbage collector finds the session"

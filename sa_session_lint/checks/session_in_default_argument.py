@@ -8,7 +8,7 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.project.value import Session
+from sa_session_lint.model.value import Session
 
 
 class SessionInDefaultArgument(Check):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.value import Registry, Session
 from sa_session_lint.model.vocabulary import ENDING_CALLS
-from sa_session_lint.project.value import Registry, Session
 
 
 class SessionMethodNotCalled(Check):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Expression, Name
+from sa_session_lint.model.value import External, Maker
 from sa_session_lint.model.vocabulary import ENDING_CALLS, SESSION_CALLS
-from sa_session_lint.project.expression import Expression, Name
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import External, Maker
 
 
 class SessionMethodOnFactory(Check):

@@ -6,10 +6,10 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check, File
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.expression import Attribute, Call, Const, Expression, Name
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name
+from sa_session_lint.model.value import Class, External, Function, Place, Session
 from sa_session_lint.project.lifetime import at_exit, family, long_lived, singleton
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import Class, External, Function, Place, Session
 
 _ENDS = frozenset({"close", "remove", "aclose"})
 _MAKERS = frozenset({"__init__", "__new__", "__post_init__"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.expression import Attribute, Enter
+from sa_session_lint.model.value import Registry, Session
 from sa_session_lint.project.entry import Entry, entry
-from sa_session_lint.project.expression import Attribute, Enter
 from sa_session_lint.project.generator import settles
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, loads, registry_of, removals, uses
-from sa_session_lint.project.value import Registry, Session
 
 
 class TaskUsesGlobalSession(Check):

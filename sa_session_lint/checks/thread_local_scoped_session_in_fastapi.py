@@ -5,10 +5,10 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.project.expression import Call
+from sa_session_lint.model.expression import Call
+from sa_session_lint.model.value import Place, Registry
 from sa_session_lint.project.registries import kind_of_use, name_of
 from sa_session_lint.project.usage import is_zope
-from sa_session_lint.project.value import Place, Registry
 
 
 class ThreadLocalScopedSessionInFastapi(Check):

@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.project.value import Constant, Engine
+from sa_session_lint.model.value import Constant, Engine
 
 _POOLER = re.compile(r"bouncer|pooler|pgcat|odyssey", re.IGNORECASE)
 

@@ -8,12 +8,12 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
+from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
+from sa_session_lint.model.value import External, Generator, Method, Place, Session, Value
 from sa_session_lint.model.vocabulary import SESSION_CALLS
-from sa_session_lint.project.expression import Attribute, Call, Enter, Expression, Name
 from sa_session_lint.project.generator import suspensions
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers
-from sa_session_lint.project.value import External, Generator, Method, Place, Session, Value
 
 _OF_GENERATORS = frozenset({"close"})
 _ENDINGS = frozenset({"close", "aclose", "remove"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.value import External, Many, Registry, Session
 from sa_session_lint.project.generator import Suspension, falls_through, is_scoped_generator, suspensions
 from sa_session_lint.project.usage import dependents
-from sa_session_lint.project.value import External, Many, Registry, Session
 
 _BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _DATABASE = _BROAD | {f"sqlalchemy.exc.{name}" for name in ("SQLAlchemyError", "StatementError", "DBAPIError", "DatabaseError")}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
+from sa_session_lint.model.value import External, Session
 from sa_session_lint.project.generator import Suspension, is_scoped_generator, suspensions
-from sa_session_lint.project.value import External, Session
 
 _BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.expression import Attribute, Call, Choice, Const, Expression, Imported, Item, Name, Row
-from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import (
+from sa_session_lint.model.expression import Attribute, Call, Choice, Const, Expression, Imported, Item, Name, Row
+from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
     Class,
@@ -34,6 +33,7 @@ from sa_session_lint.project.value import (
     Value,
     join,
 )
+from sa_session_lint.project.outline import Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.expression import Attribute, Call, Expression
+from sa_session_lint.model.expression import Attribute, Call, Expression
+from sa_session_lint.model.value import Class, External, Function, Instance, Made, Method, Place, Value
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import Class, External, Function, Instance, Made, Method, Place, Value
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.settings import ConfiguredMaker
-from sa_session_lint.project.annotation import annotated, dependency, promised
-from sa_session_lint.project.expression import (
+from sa_session_lint.model.expression import (
     Attribute,
     Await,
     Call,
@@ -31,9 +29,8 @@ from sa_session_lint.project.expression import (
     Row,
     Table,
 )
-from sa_session_lint.project.library import call_external, call_method, instantiate
-from sa_session_lint.project.outline import Binding, Scope, Store
-from sa_session_lint.project.value import (
+from sa_session_lint.model.settings import ConfiguredMaker
+from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
     Class,
@@ -61,6 +58,9 @@ from sa_session_lint.project.value import (
     join,
     shared,
 )
+from sa_session_lint.project.annotation import annotated, dependency, promised
+from sa_session_lint.project.library import call_external, call_method, instantiate
+from sa_session_lint.project.outline import Binding, Scope, Store
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.project.expression import Call
+from sa_session_lint.model.expression import Call
+from sa_session_lint.model.value import External
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import dependents
-from sa_session_lint.project.value import External
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sa_session_lint.finding import Failure
+from sa_session_lint.model.expression import Call, Expression
 from sa_session_lint.model.settings import Settings
+from sa_session_lint.model.value import NOTHING, Value
 from sa_session_lint.project.environment import Environment, Pins
 from sa_session_lint.project.evaluate import Member, Result, called, entered, evaluate
-from sa_session_lint.project.expression import Call, Expression
 from sa_session_lint.project.lowering import outline
 from sa_session_lint.project.modules import Modules
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import NOTHING, Value
 from sa_session_lint.source import Source, Unreadable
 
 T = TypeVar("T")

@@ -6,11 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.vocabulary import Kind
-from sa_session_lint.project.annotation import annotated, dependency
-from sa_session_lint.project.expression import Call
-from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.value import (
+from sa_session_lint.model.expression import Call
+from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
     Constant,
@@ -32,6 +29,9 @@ from sa_session_lint.project.value import (
     Value,
     shared,
 )
+from sa_session_lint.model.vocabulary import Kind
+from sa_session_lint.project.annotation import annotated, dependency
+from sa_session_lint.project.outline import Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

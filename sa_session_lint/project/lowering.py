@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import libcst as cst
 
-from sa_session_lint.project.expression import (
+from sa_session_lint.model.expression import (
     NONE,
     OPAQUE,
     Attribute,

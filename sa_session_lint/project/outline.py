@@ -17,7 +17,7 @@ from typing import Literal
 
 import libcst as cst
 
-from sa_session_lint.project.expression import (
+from sa_session_lint.model.expression import (
     Call,
     Const,
     Expression,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sa_session_lint.model.expression import Attribute, Call, Enter, Name
+from sa_session_lint.model.value import Class, External, Place, Registry, Session
 from sa_session_lint.model.vocabulary import TASK_CLASSES
 from sa_session_lint.project.entry import entry, kinds_of
-from sa_session_lint.project.expression import Attribute, Call, Enter, Name
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import Use, dependents, framework, is_aside, opened, registry_of, uses
-from sa_session_lint.project.value import Class, External, Place, Registry, Session
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

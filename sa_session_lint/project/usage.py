@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
-from sa_session_lint.project.expression import Attribute, Call, Expression, Name
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
