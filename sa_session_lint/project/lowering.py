@@ -25,6 +25,8 @@ from sa_session_lint.model.expression import (
     Lambda,
     Name,
     Row,
+    Series,
+    Star,
     Table,
 )
 from sa_session_lint.project.outline import Binding, Given, Outline, Parameter, Scope, Store
@@ -325,7 +327,7 @@ class _Lowering:
             elif argument.star == "**":
                 keywords.append((None, value))
             else:
-                arguments.append(OPAQUE if argument.star else value)
+                arguments.append(Star(value) if argument.star else value)
         call = Call(function, tuple(arguments), tuple(keywords), self.mark(node))
         self.scope.calls.append(call)
         if self.branches:
@@ -347,7 +349,7 @@ class _Lowering:
         return OPAQUE
 
     def await_(self, node: cst.Await) -> Expression:
-        return Await(self.value(node.expression))
+        return Await(self.value(node.expression), self.mark(node))
 
     def row(self, node: cst.Tuple | cst.List | cst.Set) -> Expression:
         return Row(tuple(self.element(e) for e in node.elements))
@@ -366,11 +368,11 @@ class _Lowering:
 
     def if_exp(self, node: cst.IfExp) -> Expression:
         self.value(node.test)
-        return Choice((self.value(node.body), self.value(node.orelse)))
+        return Choice((self.value(node.body), self.value(node.orelse)), self.mark(node))
 
     def boolean(self, node: cst.BooleanOperation) -> Expression:
         left, right = self.value(node.left), self.value(node.right)
-        return Choice((left, right)) if isinstance(node.operator, cst.Or) else OPAQUE
+        return Choice((left, right), self.mark(node)) if isinstance(node.operator, cst.Or) else OPAQUE
 
     def binary(self, node: cst.BinaryOperation) -> Expression:
         left, right = self.value(node.left), self.value(node.right)
@@ -421,13 +423,14 @@ class _Lowering:
             for condition in loop.ifs:
                 self.value(condition.test)
             loop = loop.inner_for_in
+        element: Expression = OPAQUE
         if isinstance(node, cst.DictComp):
             self.value(node.key)
             self.value(node.value)
         else:
-            self.value(node.elt)
+            element = self.value(node.elt)
         self.shadow = shadow
-        return OPAQUE
+        return OPAQUE if element is OPAQUE else Series(element, isinstance(node, cst.GeneratorExp))
 
     def formatted(self, node: cst.FormattedString) -> Expression:
         for part in node.parts:

@@ -1,0 +1,39 @@
+"""session-escapes-with-block (SAS104): a session leaves the block that closes it."""
+
+from __future__ import annotations
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.flow.graph import RETURNED
+from sa_session_lint.typestate.engine import Followed, Met
+from sa_session_lint.typestate.state import Ref, sessions_in
+
+
+class SessionEscapesWithBlock(FlowCheck):
+    rule = "session-escapes-with-block"
+    kinds = frozenset({"stored", "yielded"})
+
+    def function(self, found: Followed) -> None:
+        super().function(found)
+        seen: set[int] = set()
+        for disjunct in found.ends(RETURNED):
+            value, heap = dict(disjunct.env).get("return"), dict(disjunct.heap)
+            for loc in sessions_in(value):
+                state = heap.get(loc)
+                step = self.returned_at(found, disjunct)
+                if state is not None and state.owner == "with" and state.closed is not None and step is not None and step not in seen and isinstance(value, Ref):
+                    seen.add(step)
+                    self.report(self.node(step), self.trail(RETURNED, disjunct, loc), name=self.name(disjunct, loc), function=self.around.name)
+
+    def returned_at(self, found: Followed, disjunct: object) -> int | None:
+        """The `return` by which control came to the end."""
+        here = (RETURNED, disjunct)
+        while here is not None:
+            step = found.sketch.steps.get(here[0])
+            if step is not None and step.op == "return":
+                return here[0]
+            here = found.came.get(here)  # type: ignore[call-overload,assignment]  # a Key
+        return None
+
+    def fault(self, met: Met) -> None:
+        node = self.node(met.step)
+        self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), function=self.around.name)

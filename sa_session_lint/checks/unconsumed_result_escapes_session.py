@@ -1,0 +1,29 @@
+"""unconsumed-result-escapes-session (SAS105): a query or result leaves the block that closes its session."""
+
+from __future__ import annotations
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.flow.graph import RETURNED
+from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.state import Rows
+
+
+class UnconsumedResultEscapesSession(FlowCheck):
+    rule = "unconsumed-result-escapes-session"
+
+    def function(self, found: Followed) -> None:
+        seen: set[int] = set()
+        for disjunct in found.ends(RETURNED):
+            value, heap = dict(disjunct.env).get("return"), dict(disjunct.heap)
+            if not isinstance(value, Rows) or (not value.entities and value.kind == "result"):
+                continue
+            state = heap.get(value.loc)
+            here = (RETURNED, disjunct)
+            while here is not None and (found.sketch.steps.get(here[0]) is None or found.sketch.steps[here[0]].op != "return"):
+                here = found.came.get(here)  # type: ignore[assignment]  # until the start
+            if state is not None and state.owner in {"with", "here"} and state.closed is not None and here is not None and here[0] not in seen:
+                seen.add(here[0])
+                node = self.node(here[0])
+                name = self.name(disjunct, value.loc)
+                shown = getattr(node, "value", None) or node
+                self.report(node, self.trail(RETURNED, disjunct, value.loc), name=name, call=self.code(shown), function=self.around.name)

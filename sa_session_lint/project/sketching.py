@@ -1,0 +1,361 @@
+"""From a function's tree to its sketch: the flow graph, cut down to what can touch a session."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from sa_session_lint.flow.build import build
+from sa_session_lint.flow.graph import Graph, Step
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Call, Const, Each, Enter, Expression, Item, Name, Row
+from sa_session_lint.model.protocol import METHODS
+from sa_session_lint.model.value import (
+    Class,
+    Coroutine,
+    Engine,
+    External,
+    Function,
+    Generator,
+    Maker,
+    Manager,
+    Method,
+    Registry,
+    Session,
+    SessionClass,
+    UNKNOWN,
+    Value,
+)
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, contract, names_in
+from sa_session_lint.typestate.state import Condition
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}) | {"connect", "raw_connection"}
+
+
+def may_matter(scope: Scope) -> bool:
+    """Whether a function calls anything by a name that sessions have a method for."""
+    return any(isinstance(call.function, Attribute) and call.function.name in _WORDS for call in scope.calls)
+
+
+def sketch(index: Index, found: Outline, scope: Scope) -> Sketch | None:
+    """The sketch of a function; None where its tree is not there."""
+    node = found.nodes[scope.at]
+    if not isinstance(node, cst.FunctionDef):
+        return None
+    return _Sketching(index, found, scope).run(node)
+
+
+class _Sketching:
+    def __init__(self, index: Index, found: Outline, scope: Scope) -> None:
+        self.index, self.outline, self.scope = index, found, scope
+        self.interest: dict[int, bool] = {}
+        self.mentions: dict[int, tuple[Expression, set[str], list[Call]]] = {}
+        self.numbers: dict[int, int] = {}
+        self.handlers: dict[int, int] = {}
+
+    def run(self, node: cst.FunctionDef) -> Sketch:
+        graph = build(node.body, self.calm)
+        steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
+        tracked = self.tracked(steps)
+        repeated = Counter(step.condition.key for step in steps.values() if step.condition is not None and step.op == "test")
+        flags = {name for step in steps.values() if step.condition is not None for name in step.condition.names}
+
+        def keep(step: SketchStep) -> bool:
+            match step.op:
+                case "return" | "raise" | "catch" | "yield" | "dispatch":
+                    return True
+                case "drop":
+                    return step.value is not None and self.matters(step.value, tracked)
+                case "test":
+                    return step.condition is not None and (repeated[step.condition.key] > 1 or bool(step.condition.names & (tracked | bound)))
+                case "bind":
+                    return any(
+                        self.matters(value, tracked) or (isinstance(target, Name) and (target.name in tracked or (target.name in flags)))
+                        for target, value in step.targets
+                    )
+                case "leave" | "enter" | "next" | "call" | "await" | "pick":
+                    return (step.value is not None and self.matters(step.value, tracked)) or any(
+                        isinstance(target, Name) and target.name in tracked for target, _ in step.targets
+                    )
+            return False
+
+        bound = {
+            t.name
+            for s in steps.values()
+            for t, value in s.targets
+            if s.op == "bind" and isinstance(t, Name) and (isinstance(value, Const) or s.condition is not None)
+        }
+        light, start = contract(steps, graph.start, keep)
+        parameters = tuple((p.name, p.default == NONE) for p in self.scope.parameters)
+        me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters and not self.is_static() else None
+        closures = {
+            inner.name: frozenset(inner.loads)
+            for inner in self.outline.scopes.values()
+            if inner.parent is self.scope and inner.kind == "function"
+        }
+        names = frozenset({*self.scope.bindings, *(p.name for p in self.scope.parameters)}) - frozenset(self.scope.outer)
+        return Sketch(
+            Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
+            self.manages(), graph.coarse, me, closures, len(steps),
+        )  # fmt: skip
+
+    def is_static(self) -> bool:
+        return any(isinstance(d, Name) and d.name == "staticmethod" for d in self.scope.decorators)
+
+    def manages(self) -> bool:
+        """Whether it is decorated with `contextmanager`."""
+        for decorator in self.scope.decorators:
+            value = self.index.value(decorator, self.scope.parent or self.outline.module, self.outline.path)
+            if isinstance(value, External) and value.dotted in v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER:
+                return True
+        return False
+
+    def calm(self, node: cst.CSTNode) -> bool:
+        """Whether a call surely raises nothing."""
+        function = node.func if isinstance(node, cst.Call) else node
+        if isinstance(function, cst.Name):
+            return function.value in v.CALM_CALLS
+        return isinstance(function, cst.Attribute) and function.attr.value in v.CALM_METHODS
+
+    # -- lowering -----------------------------------------------------------------------------------------------------
+
+    def number(self, node: cst.CSTNode) -> int:
+        found = self.outline.values.get(id(node))
+        if found is not None and isinstance(found[0], Call):
+            return found[0].at
+        if id(node) not in self.numbers:
+            self.outline.nodes.append(node)
+            self.numbers[id(node)] = len(self.outline.nodes) - 1
+        return self.numbers[id(node)]
+
+    def expression(self, node: cst.CSTNode | None) -> Expression:
+        return OPAQUE if node is None else self.outline.values.get(id(node), (OPAQUE, None))[0]
+
+    def lowered(self, step: Step) -> SketchStep:
+        node = step.node
+        if node is None:
+            return SketchStep("fork", 0, step.next, step.error, step.base)
+        made = SketchStep(
+            step.kind if step.kind not in {"merge", "define", "end"} else "fork",  # type: ignore[arg-type]  # the kinds they share
+            self.number(node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler,
+        )  # fmt: skip
+        match step.kind, node:
+            case ("call" | "await" | "pick"), _:
+                return replace(made, value=self.expression(node))
+            case "yield", cst.Yield():
+                inner = node.value.item if isinstance(node.value, cst.From) else node.value
+                return replace(made, value=self.expression(inner))
+            case "return", cst.Return():
+                return replace(made, value=self.expression(node.value) if node.value is not None else NONE)
+            case "drop", cst.Expr():
+                return replace(made, value=self.expression(node.value))
+            case "test", _:
+                return replace(made, condition=None if isinstance(node, cst.MatchCase) else self.condition(node))
+            case "bind", (cst.Assign() | cst.AnnAssign() | cst.NamedExpr()):
+                return self.binding(made, node)
+            case "bind", cst.AugAssign() | cst.Del():
+                target = node.target
+                return replace(made, targets=tuple((Name(n), OPAQUE) for n in _names(target)))
+            case ("enter" | "leave"), cst.WithItem():
+                value = self.expression(node.item)
+                targets = () if node.asname is None else tuple(self.targets(node.asname.name, Enter(value)))
+                return replace(made, value=value, targets=targets)
+            case "next", (cst.For() | cst.CompFor()):
+                value = self.expression(node.iter)
+                targets = tuple(self.targets(node.target, Each(value))) if isinstance(node, cst.For) else ()
+                return replace(made, value=value, targets=targets)
+            case "catch", (cst.ExceptHandler() | cst.ExceptStarHandler()):
+                return replace(made, names=_caught(node))
+            case "dispatch", (cst.Try() | cst.TryStar()):
+                return replace(made, names=tuple(name for h in node.handlers for name in _caught(h)))
+        return made
+
+    def binding(self, made: SketchStep, node: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> SketchStep:
+        value = self.expression(node.value)
+        ends = [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target]
+        targets = tuple(pair for end in ends for pair in self.targets(end, value))
+        compared = isinstance(node.value, (cst.Comparison, cst.UnaryOperation)) and len(targets) == 1 and isinstance(targets[0][0], Name)
+        condition = self.condition(node.value) if compared and node.value is not None else None
+        if condition is not None and isinstance(node.value, cst.UnaryOperation):
+            condition = None
+        return replace(made, targets=targets, condition=condition)
+
+    def targets(self, target: cst.CSTNode, value: Expression) -> list[tuple[Expression, Expression]]:
+        if isinstance(target, cst.Name):
+            return [(Name(target.value), value)]
+        if isinstance(target, (cst.Tuple, cst.List)):
+            pairs: list[tuple[Expression, Expression]] = []
+            for position, element in enumerate(target.elements):
+                exact = isinstance(value, Row) and len(value.items) == len(target.elements)
+                part = value.items[position] if exact and isinstance(value, Row) else Item(value, Const(position))
+                pairs += self.targets(element.value, part)
+            return pairs
+        return [(self.expression(target), value)]
+
+    def condition(self, node: cst.CSTNode) -> Condition | None:
+        """A condition that a name's value may settle, or that may be asked again."""
+        key = _key(node)
+        if key is None:
+            return None
+        names = frozenset(_loaded(key))
+        if isinstance(node, cst.Comparison) and len(node.comparisons) == 1:
+            comparison = node.comparisons[0]
+            if isinstance(comparison.comparator, cst.Name) and comparison.comparator.value == "None":
+                if isinstance(comparison.operator, (cst.Is, cst.Equal)):
+                    return Condition("is none", self.expression(node.left), ("none", _key(node.left)), names)
+                if isinstance(comparison.operator, (cst.IsNot, cst.NotEqual)):
+                    return Condition("is not none", self.expression(node.left), ("none", _key(node.left)), names)
+        return Condition("true", self.expression(node), ("true", key), names)
+
+    # -- what matters -------------------------------------------------------------------------------------------------
+
+    def tracked(self, steps: dict[int, SketchStep]) -> frozenset[str]:
+        """The names that may hold a session or what leads to one."""
+        names: set[str] = set()
+        for parameter in self.scope.parameters:
+            value = self.index.value(Name(parameter.name), self.scope, self.outline.path)
+            if isinstance(value, (Session, Manager, Generator)) or (parameter.annotation is None and value is UNKNOWN):
+                names.add(parameter.name)
+        pairs = [(t, value) for step in steps.values() for t, value in step.targets]
+        growing = True
+        while growing:
+            growing = False
+            for target, value in pairs:
+                name = target
+                while isinstance(name, (Attribute, Item)):
+                    name = name.value
+                if isinstance(name, Name) and name.name in self.locals and name.name not in names and self.matters(value, names):
+                    names.add(name.name)
+                    growing = True
+        return frozenset(names)
+
+    @property
+    def locals(self) -> set[str]:
+        me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters else None
+        return {name for name in (*self.scope.bindings, *(p.name for p in self.scope.parameters)) if name != me}
+
+    def matters(self, expression: Expression, tracked: frozenset[str] | set[str]) -> bool:
+        known = self.mentions.get(id(expression))
+        if known is None:
+            names: set[str] = set()
+            calls: list[Call] = []
+            names_in(expression, names, calls)
+            for inner in self.outline.scopes.values():  # a function defined here takes along what it reads
+                if inner.parent is self.scope and inner.name in names:
+                    names |= inner.loads
+            known = self.mentions[id(expression)] = expression, names, calls
+        return not known[1].isdisjoint(tracked) or any(self.is_interesting(call) for call in known[2]) or self.is_session(expression)
+
+    def is_session(self, expression: Expression) -> bool:
+        """Whether an expression that is no call stands for a session: `self.session`, `db.session`."""
+        if isinstance(expression, (Name, Attribute)):
+            return isinstance(self.index.value(expression, self.scope, self.outline.path), (Session, Registry))
+        return False
+
+    def is_interesting(self, call: Call) -> bool:
+        function = call.function
+        if isinstance(function, Attribute) and function.name in _WORDS and isinstance(function.value, Attribute):
+            if self.scope.owner is not None and self.scope.parameters and function.value.value == Name(self.scope.parameters[0].name):
+                return True  # `self.session.commit()`: whoever calls may know what it is
+        if call.at not in self.interest:
+            self.interest[call.at] = interesting(self.index, call, self.scope, self.outline.path)
+        return self.interest[call.at]
+
+
+def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """Whether a call makes, gives or works with a session, whatever it is given."""
+    function = index.value(call.function, scope, path)
+    match function:
+        case Maker() | SessionClass() | Registry():
+            return True
+        case Method(receiver, name):
+            return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
+        case External(dotted):
+            return dotted in v.SPAWNING or dotted in v.WRAPPING or is_slow(index, dotted)
+        case Function() | Class():
+            return is_sessional(index.value(call, scope, path)) or (isinstance(function, Function) and touches(index, function))
+    return is_sessional(index.value(call, scope, path))
+
+
+def is_slow(index: Index, dotted: str) -> bool:
+    """Whether a call by this name waits for the network, another process or the clock."""
+    return dotted in v.SLOW_CALLS or dotted in index.settings.slow_calls or any(dotted.startswith(f"{p}.") for p in v.SLOW_PACKAGES)
+
+
+def is_sessional(value: Value) -> bool:
+    """Whether a value is a session, or gives one when awaited, entered or iterated over."""
+    while isinstance(value, (Manager, Generator, Coroutine)):
+        value = value.value
+    return isinstance(value, Session)
+
+
+def touches(index: Index, function: Function, depth: int = 2) -> bool:
+    """Whether a function of the project works, itself or by those it calls, with a session that it was not handed: a registry's, its object's."""
+
+    def search() -> bool:
+        found = index.outline(function.path)
+        if found is None:
+            return False
+        scope = found.scopes[function.qualname]
+        for call in scope.calls:
+            value = index.value(call.function, scope, function.path)
+            if isinstance(value, Method) and isinstance(value.receiver, (Registry, Session)):
+                if not isinstance(value.receiver, Session) or value.receiver.how in {"shared", "registry"}:
+                    return True
+            elif isinstance(value, Function) and depth and value != function and touches(index, replace(value, receiver=None), depth - 1):
+                return True
+        return False
+
+    return index.once(("touches", function.path, function.qualname, depth), search)
+
+
+def _caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:
+    if handler.type is None:
+        return ("BaseException",)
+    types = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
+    return tuple(t.value if isinstance(t, cst.Name) else t.attr.value if isinstance(t, cst.Attribute) else "?" for t in types)
+
+
+def _names(node: cst.CSTNode) -> list[str]:
+    if isinstance(node, cst.Name):
+        return [node.value]
+    if isinstance(node, (cst.Tuple, cst.List)):
+        return [name for element in node.elements for name in _names(element.value)]
+    return []
+
+
+def _key(node: cst.CSTNode) -> tuple[object, ...] | None:
+    """A condition as a value that equals that of the same condition elsewhere; None for what is too rich to be compared."""
+    match node:
+        case cst.Name(value=name):
+            return ("name", name)
+        case cst.Attribute(value=value, attr=cst.Name(value=name)):
+            inner = _key(value)
+            return None if inner is None else ("attribute", inner, name)
+        case cst.SimpleString(value=text) | cst.Integer(value=text):
+            return ("constant", text)
+        case cst.Comparison(left=left, comparisons=[one]):
+            first, second = _key(left), _key(one.comparator)
+            return None if first is None or second is None else ("compare", type(one.operator).__name__, first, second)
+        case cst.Call(func=function, args=args):
+            parts = [_key(function), *(_key(a.value) for a in args)]
+            return None if None in parts else ("call", *parts)
+    return None
+
+
+def _loaded(key: object) -> set[str]:
+    if not isinstance(key, tuple):
+        return set()
+    if key and key[0] == "name":
+        return {key[1]}
+    return {name for part in key for name in _loaded(part)}
+
+
+__all__ = ["Graph", "interesting", "is_sessional", "is_slow", "may_matter", "sketch", "touches"]

@@ -1,0 +1,555 @@
+"""What a call does to the sessions in its reach: methods of sessions, makers, what runs code beside the caller, functions of the project.
+
+An unknown call may do whatever would make us silent to what it is given, and nothing to the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name, Star
+from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CONSUMING, CTXDONE, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
+from sa_session_lint.model.value import Class, Coroutine, Engine, External, Function, Made, Maker, Method, Place, Registry, Session, SessionClass, Value
+from sa_session_lint.typestate.state import (
+    Abstract,
+    Bound,
+    Group,
+    Handle,
+    Known,
+    Loc,
+    Managed,
+    Pending,
+    Record,
+    Ref,
+    Rows,
+    Scope,
+    SessionState,
+    locs_in,
+    sessions_in,
+)
+from sa_session_lint.typestate.way import Way
+
+if TYPE_CHECKING:
+    from sa_session_lint.typestate.transfer import Transfer
+
+Outcome = tuple[list[tuple[Way, Abstract]], list[Way]]
+
+
+class Calls:
+    """The calls of one sketch."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self.of = transfer
+
+    def call(self, call: Call, way: Way) -> Outcome:
+        """The ways on which a call comes back, each with its value, and those on which it raises."""
+        of = self.of
+        at = of.place(call.at)
+        arguments = tuple(of.evaluate(argument, way) for argument in (*call.arguments, *(value for _, value in call.keywords)))
+        slow = of.facts.slow(call, of.sketch)
+        if slow is not None:
+            way.faults += [("held across", loc, None) for loc, state in way.heap.items() if state.txn is CONN]
+        receiver: Abstract = None
+        if isinstance(call.function, Attribute):
+            receiver = self.receiver(call.function, way)
+            if receiver is not None:
+                found = self.on(receiver, call.function.name, call, arguments, way)
+                if found is not None:
+                    return found
+        function = of.value(call.function)
+        match function:
+            case Maker(kind, _, place) | SessionClass(kind, _, place):
+                return self.opened(at, kind, place, way), []
+            case Registry(kind, _, _, place):
+                ref = of.known(("ambient", place), way, SessionState(ANY, kind, "ambient", fresh=False))
+                return [(way, ref)], []
+            case Method(Maker(kind, _, place), "begin"):
+                return [(way, Handle(("new", at), "maker", at))], []
+            case Method(Engine(kind), ("connect" | "raw_connection")):
+                loc = self.fresh(("new", at), way)
+                way.heap[loc] = SessionState(CONN, "connection", opened=at, maker=None)
+                return [(way, Ref(loc))], [way.copy()]
+            case Function():
+                return self.project(function, call, arguments, None, way)
+            case Class():
+                return self.constructed(function, call, arguments, way)
+            case External(dotted):
+                return self.external(dotted, call, arguments, way)
+            case Method(Made(dotted), name) if dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS:
+                return self.spawned("thread" if dotted in v.THREAD_POOLS else "process", arguments, at, way)
+        result = of.value(call)
+        if isinstance(result, Session):
+            return self.given(result, at, arguments, way)
+        return self.unknown((receiver, *arguments), way)
+
+    def receiver(self, function: Attribute, way: Way) -> Abstract:
+        found = self.of.evaluate(function.value, way)
+        if found is None:
+            bound = self.of.ambient(function, way)
+            return bound
+        return found
+
+    def fresh(self, loc: Loc, way: Way) -> Loc:
+        """Make room for a new session of a place that may have made one before."""
+        if loc in way.heap:
+            old = way.heap.pop(loc)
+            if old.txn in HOLDING and old.owner == "here":
+                way.heap["older", loc] = old
+            names = {loc: ("older", loc)}
+            from sa_session_lint.typestate.state import renamed
+
+            for key, value in list(way.env.items()):
+                if loc in locs_in(value):
+                    way.env[key] = renamed(value, names)  # type: ignore[arg-type]  # Loc to Loc
+        return loc
+
+    def opened(self, at: Place, kind: str | None, maker: Place | None, way: Way) -> list[tuple[Way, Abstract]]:
+        loc = self.fresh(("new", at), way)
+        way.heap[loc] = SessionState(IDLE, kind, opened=at, maker=maker)
+        return [(way, Ref(loc))]
+
+    def given(self, session: Session, at: Place, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
+        for argument in arguments:
+            way.escape(argument)
+        loc = self.fresh(("new", at), way)
+        if session.how == "new":
+            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place)
+        else:
+            way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False)
+        return [(way, Ref(loc))], [way.copy()]
+
+    def unknown(self, values: tuple[Abstract, ...], way: Way) -> Outcome:
+        for value in values:
+            way.escape(value)
+        held = tuple(Ref(loc) for value in values for loc in sessions_in(value))
+        return [(way, Bound(held) if held else None)], [way.copy()]
+
+    # -- methods ------------------------------------------------------------------------------------------------------
+
+    def on(self, receiver: Abstract, name: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome | None:
+        match receiver:
+            case Ref(loc):
+                return self.on_session(loc, name, call, arguments, way)
+            case Rows(loc, kind):
+                if name in TERMINALS and kind == "query":
+                    back, raised = way.operate(loc, "sql", self.of.place(call.at), write=name in {"delete", "update"})
+                    return [(each, None) for each in back], _sql(raised)
+                if name in CONSUMING:
+                    return [(way, None)], []
+                return [(way, receiver)], []
+            case Handle(loc, kind):
+                return self.on_handle(receiver, loc, kind, name, call, way)
+            case Scope("thread" | "process" as kind) if name in v.POOL_METHODS:
+                return self.spawned(kind, arguments, self.of.place(call.at), way)
+            case Scope("group", _, at) if name == "create_task":
+                return self.task(arguments, self.of.place(call.at), way)
+            case Scope("stack") if name in {"enter_context", "enter_async_context", "push", "callback", "push_async_exit", "push_async_callback"}:
+                for argument in arguments:
+                    for loc in sessions_in(argument):
+                        way.update(loc, owner="given")
+                value = arguments[0] if arguments and isinstance(arguments[0], Ref) else None
+                return [(way, value)], [way.copy()]
+            case Group(items) if name in {"append", "add", "extend"} and isinstance(call.function, Attribute) and isinstance(call.function.value, Name):
+                if any(locs_in(a) for a in arguments):
+                    way.bind(call.function.value.name, Group(tuple(dict.fromkeys((*items, *arguments))), open=True))
+                return [(way, None)], []
+            case Record(path, qualname):
+                method = self.of.facts.method(Class(path, qualname), name)
+                if method is not None:
+                    return self.project(method, call, arguments, receiver, way)
+                return self.unknown((receiver, *arguments), way)
+            case Pending(_, _, _, task) if name in {"cancel", "done", "add_done_callback", "result", "join"} and task is not None:
+                self.returned(receiver, way)
+                return [(way, None)], []
+            case Bound(inner):
+                if name in {"result", "join", "get", "wait", "cancel"}:
+                    self.returned(receiver, way)
+                    return [(way, None)], [way.copy()]
+                if name in {"start", "add_done_callback", "done", "is_alive", "terminate"}:
+                    return [(way, None)], []
+                return self.unknown((receiver, *arguments), way)
+        return None
+
+    def returned(self, value: Abstract, way: Way) -> None:
+        """What ran beside the caller has ended."""
+        for loc in locs_in(value):
+            if way.state(loc).lent is not None:
+                way.update(loc, lent=None)
+
+    def on_session(self, loc: Loc, name: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
+        state = way.state(loc)
+        for argument in arguments:
+            if name not in {"execute", "scalars", "scalar", "exec"}:
+                for inner in sessions_in(argument):
+                    if inner != loc:
+                        way.escape(argument)
+        if state.kind == "async" and name in v.COROUTINES:
+            return [(way, Pending(call, arguments, Ref(loc)))], []
+        return self.perform(loc, name, call, way)
+
+    def perform(self, loc: Loc, name: str, call: Call, way: Way) -> Outcome:
+        """Apply a method of a session."""
+        at, state = self.of.place(call.at), way.state(loc)
+        if state.is_connection:
+            back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "sql", at)
+            if name in {"begin", "begin_nested"}:
+                return [(each, Handle(loc, "core", at)) for each in back], raised
+            return [(each, Rows(loc, "result", False) if name == "execute" else None) for each in back], raised
+        operation: Operation = METHODS.get(name, "any")
+        if name in {"begin", "begin_nested"}:
+            kind = "begin" if name == "begin" else "nested"
+            if state.kind == "async":
+                return [(way, Handle(loc, kind, at))], []
+            back, raised = way.operate(loc, operation, at)
+            for each in back:
+                if name == "begin" and each.state(loc).txn is not ANY:
+                    each.update(loc, begun=at)
+            return [(each, Handle(loc, kind, at)) for each in back], raised
+        write = name in WRITES or (operation == "sql" and self.is_dml(call))
+        back, raised = way.operate(loc, operation, at, write)
+        value: Abstract = None
+        if name == "query":
+            value = Rows(loc, "query", self.has_entities(call))
+        elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
+            buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
+            value = None if buffered else Rows(loc, "result", name != "stream" and self.has_entities(call))
+        self.second(loc, back, at)
+        return [(each, value) for each in back], _sql(raised)
+
+    def second(self, loc: Loc, back: list[Way], at: Place) -> None:
+        """A session has taken a connection while another of the same maker holds one."""
+        for way in back:
+            state = way.state(loc)
+            if state.txn is CONN and state.maker is not None:
+                for other, held in way.heap.items():
+                    if other != loc and held.txn is CONN and held.maker == state.maker:
+                        way.faults.append(("second", loc, held.opened))
+
+    def is_dml(self, call: Call) -> bool:
+        first = call.arguments[0] if call.arguments else None
+        while isinstance(first, Call):
+            function = first.function
+            if isinstance(function, Attribute) and isinstance(function.value, (Call, Attribute)):
+                first = function.value
+                continue
+            value = self.of.value(function)
+            return isinstance(value, External) and value.dotted.startswith("sqlalchemy") and value.dotted.rpartition(".")[2] in {"insert", "update", "delete"}
+        return False
+
+    def has_entities(self, call: Call) -> bool:
+        """Whether a query asks for whole objects, as far as its text tells: columns survive the session."""
+        return False if not call.arguments else any(_asks_entity(self.of, argument) for argument in call.arguments)
+
+    def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
+        at = self.of.place(call.at)
+        if kind == "maker":
+            if name in METHODS:
+                way.faults.append(("manager as session", loc, handle.at))
+            return [], [way.copy()]
+        if name in {"commit", "rollback", "close", "__exit__"}:
+            if kind == "begin":
+                back, raised = way.operate(loc, "commit" if name == "commit" else "rollback", at)
+                return [(each, None) for each in back], _sql(raised)
+            if kind == "nested" and name != "commit" and way.state(loc).txn is INACTIVE:
+                way.update(loc, txn=CONN, poisoned=None)
+        return [(way, None)], []
+
+    # -- awaiting -----------------------------------------------------------------------------------------------------
+
+    def awaited(self, expression: Await, way: Way) -> Outcome:
+        of = self.of
+        value = of.evaluate(expression.value, way)
+        match value:
+            case Pending(call, arguments, receiver, None):
+                if isinstance(call.function, Attribute) and isinstance(receiver, Ref):
+                    return self.perform(receiver.loc, call.function.name, call, way)
+                function = of.value(call.function)
+                if isinstance(function, Function):
+                    return self.project(function, call, arguments, receiver, way, awaited=True)
+                return self.unknown((receiver, *arguments), way)
+            case Pending():
+                self.returned(value, way)
+                return [(way, None)], [way.copy()]
+            case Group(items):
+                for item in items:
+                    self.returned(item, way)
+                return [(way, None)], [way.copy()]
+            case Handle(loc, kind, at):
+                back, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
+                return [(each, value) for each in back], raised
+            case Ref() | Bound() | Rows():
+                self.returned(value, way)
+                return [(way, value)], [way.copy()]
+        found = of.value(expression)
+        if isinstance(found, Session):
+            return self.given(found, of.place(expression.at), (), way)
+        return [(way, value)], [way.copy()]
+
+    # -- what runs beside the caller ----------------------------------------------------------------------------------
+
+    def external(self, dotted: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
+        at = self.of.place(call.at)
+        first = arguments[0] if arguments else None
+        if dotted in v.HARMLESS or (dotted.startswith("builtins.") and dotted[9:] in v.CALM_CALLS and dotted not in v.CONSUMERS):
+            return [(way, None)], [way.copy()]
+        if dotted in v.CONSUMERS:
+            if isinstance(first, Rows) and first.kind in {"query", "lazy"}:
+                back, raised = way.operate(first.loc, "sql", at)
+                return [(each, None) for each in back], _sql(raised)
+            if isinstance(first, Rows) or first is None:
+                result = self.of.value(call)
+                return self.given(result, at, arguments, way) if isinstance(result, Session) else ([(way, None)], [way.copy()])
+            if dotted in {"builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted"}:
+                return [(way, first)], [way.copy()]
+        if dotted in {"contextlib.closing", "contextlib.aclosing"}:
+            return [(way, Scope("closing", first))], []
+        if dotted == "contextlib.nullcontext":
+            return [(way, Scope("null", first))], []
+        if dotted in v.SUPPRESSING:
+            return [(way, Scope("suppress"))], []
+        if dotted in {"contextlib.ExitStack", "contextlib.AsyncExitStack"}:
+            return [(way, Scope("stack"))], []
+        if dotted in v.THREAD_POOLS:
+            return [(way, Scope("thread", None, at))], []
+        if dotted in v.PROCESS_POOLS:
+            return [(way, Scope("process", None, at))], []
+        if dotted == "asyncio.TaskGroup":
+            return [(way, Scope("group", None, at))], []
+        if dotted in v.THREAD_STARTERS:
+            if dotted in {"asyncio.to_thread", "starlette.concurrency.run_in_threadpool", "fastapi.concurrency.run_in_threadpool", "anyio.to_thread.run_sync"}:
+                return self.unknown(arguments, way)  # awaited: handed over and back
+            return self.spawned("thread", arguments, at, way)
+        if dotted in v.PROCESS_STARTERS:
+            return self.spawned("process", arguments, at, way)
+        if dotted in v.TASK_STARTERS:
+            return self.task(arguments, at, way)
+        if dotted in v.GATHERING:
+            return self.gathered(arguments, at, way)
+        if dotted in v.PASSING:
+            return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], [way.copy()]
+        if dotted == "functools.partial":
+            return [(way, Bound(tuple(a for a in arguments if a is not None)))], []
+        result = self.of.value(call)
+        if isinstance(result, Session):
+            return self.given(result, at, arguments, way)
+        return self.unknown(arguments, way)
+
+    def captured(self, call_arguments: tuple[Abstract, ...]) -> list[Loc]:
+        return [loc for argument in call_arguments for loc in sessions_in(argument)]
+
+    def spawned(self, kind: str, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
+        """Sessions are given to a thread or a process."""
+        locs = self.captured(arguments)
+        for loc in dict.fromkeys(locs):
+            if kind == "process":
+                way.faults.append(("to process", loc, at))
+            elif way.state(loc).lent is not None:
+                way.faults.append(("use while lent", loc, way.state(loc).lent))
+            way.update(loc, lent=at, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
+        return [(way, Bound(tuple(Ref(loc) for loc in locs)) if locs else None)], [way.copy()]
+
+    def task(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
+        first = arguments[0] if arguments else None
+        if isinstance(first, Pending):
+            for loc in dict.fromkeys(sessions_in(first)):
+                if way.state(loc).lent is not None:
+                    way.faults.append(("shared by tasks", loc, way.state(loc).lent))
+                way.update(loc, lent=at)
+            return [(way, Pending(first.call, first.arguments, first.receiver, at))], []
+        return self.unknown(arguments, way)
+
+    def gathered(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
+        counts: dict[Loc, int] = {}
+
+        def count(value: Abstract) -> None:
+            if isinstance(value, Group):
+                for item in value.items:
+                    count(item)
+                    if value.open:
+                        count(item)
+            else:
+                for loc in dict.fromkeys(sessions_in(value)):
+                    counts[loc] = counts.get(loc, 0) + 1
+
+        for argument in arguments:
+            count(argument)
+        for loc, number in counts.items():
+            if number > 1:
+                way.faults.append(("shared by tasks", loc, at))
+            way.update(loc, txn=ANY, lent=None, unsaved=None, fresh=False)
+        return [(way, None)], [way.copy()]
+
+    # -- functions of the project -------------------------------------------------------------------------------------
+
+    def project(
+        self, function: Function, call: Call, arguments: tuple[Abstract, ...], receiver: Abstract, way: Way, awaited: bool = False
+    ) -> Outcome:
+        of = self.of
+        found = of.facts.sketch(function)
+        reach = [loc for value in (receiver, *arguments) for loc in locs_in(value)]
+        result = of.value(call)
+        gives = result
+        while isinstance(gives, Coroutine):
+            gives = gives.value
+        if found is None:
+            if isinstance(gives, Session):
+                if isinstance(result, Coroutine) and not awaited:
+                    return [(way, None)], [way.copy()]
+                return self.given(gives, of.place(call.at), arguments, way)
+            return self.unknown((receiver, *arguments), way)
+        if not reach and not isinstance(gives, Session) and not _manages(found.manages, result) and not of.facts.touches(function):
+            return [(way, None)], [way.copy()]
+        if found.is_async and not awaited and not found.is_generator:
+            return [(way, Pending(call, arguments, receiver))], []
+        env = of.engine.bound(found, call, arguments, receiver, function)
+        if found.manages:
+            return [(way, Managed(function, frozenset(env.items())))], []
+        if found.is_generator:
+            if isinstance(gives, Session) or not reach:
+                return [(way, None)], []
+            return [(way, Rows(reach[0], "lazy"))], []
+        return of.engine.invoke(found, env, way, of.place(call.at))
+
+    def constructed(self, cls: Class, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
+        """An object of the project that may keep what it is given."""
+        if not any(locs_in(argument) for argument in arguments):
+            return [(way, None)], [way.copy()]
+        method = self.of.facts.method(cls, "__init__")
+        found = self.of.facts.sketch(method) if method is not None else None
+        if method is None or found is None or found.me is None:
+            return self.unknown(arguments, way)
+        env = self.of.engine.bound(found, call, arguments, Record(cls.path, cls.qualname, ()), method)
+        back, raised = self.of.engine.invoke(found, env, way, self.of.place(call.at), keep_self=True)
+        return [(each, value if isinstance(value, Record) else None) for each, value in back], raised
+
+    # -- with-blocks --------------------------------------------------------------------------------------------------
+
+    def entered(self, value: Abstract, way: Way, number: int) -> tuple[list[tuple[Way, Abstract, Abstract]], list[Way]]:
+        """Enter a context manager: the ways on, each with what is bound and what is to be left again."""
+        at = self.of.place(number)
+        match value:
+            case Ref(loc):
+                state = way.state(loc)
+                way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, opened=state.opened or at)
+                return [(way, value, Scope("session", value))], []
+            case Handle(loc, "maker", opened):
+                loc = self.fresh(loc, way)
+                way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened)
+                return [(way, Ref(loc), Scope("maker", Ref(loc)))], []
+            case Handle(loc, kind):
+                if kind == "core":
+                    return [(way, value, Scope("null", value))], []
+                ways, raised = [way], []
+                state = way.state(loc)
+                if state.kind == "async":
+                    ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
+                for each in ways:
+                    each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None)
+                return [(each, value, Scope(kind, value)) for each in ways], raised
+            case Scope("closing" | "null", inner):
+                if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
+                    way.update(inner.loc, owner="with")
+                return [(way, inner, value)], []
+            case Scope():
+                return [(way, value, value)], []
+            case Managed(function, env, None):
+                return self.of.engine.managed(function, dict(env), way, at)
+            case Record(path, qualname):
+                for name in ("__enter__", "__aenter__"):
+                    method = self.of.facts.method(Class(path, qualname), name)
+                    found = self.of.facts.sketch(method) if method is not None else None
+                    if found is not None and found.me is not None:
+                        back, raised = self.of.engine.invoke(found, {found.me: value}, way, at)
+                        return [(each, bound, None) for each, bound in back], raised
+                way.escape(value)
+                return [(way, None, None)], [way.copy()]
+            case Bound() | Rows() | Pending():
+                for loc in sessions_in(value):
+                    way.escape(Ref(loc))
+                return [(way, value if isinstance(value, Rows) else None, None)], [way.copy()]
+        return [(way, None, None)], [way.copy()]
+
+    def left(self, manager: Abstract, way: Way, number: int, raising: bool) -> tuple[list[Way], list[Way], list[Way]]:
+        """Leave a context manager: the ways on, those on which leaving raises, and those whose exception it swallowed."""
+        at = self.of.place(number)
+        match manager:
+            case Scope("session", Ref(loc)) | Scope("closing", Ref(loc)):
+                return self.closed(loc, way, at, raising), [], []
+            case Scope("maker", Ref(loc)):
+                ended, raised = self.ended(loc, "begin", way, at, raising)
+                return [w for each in ended for w in self.closed(loc, each, at, raising)], [w for e in raised for w in self.closed(loc, e, at, True)], []
+            case Scope("begin" | "nested" as kind, Handle(loc)):
+                ended, raised = self.ended(loc, kind, way, at, raising)
+                return ended, raised, []
+            case Scope("suppress"):
+                return ([], [], [way]) if raising else ([way], [], [])
+            case Scope("thread" | "process" | "group", _, _):
+                for loc in list(way.heap):
+                    if way.state(loc).lent is not None:
+                        way.update(loc, lent=None)
+                return [way], [], []
+            case Managed(function, env, resume) if resume is not None:
+                return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
+        return [way], [], []
+
+    def closed(self, loc: Loc, way: Way, at: Place, raising: bool) -> list[Way]:
+        state = way.state(loc)
+        if state.lent is not None and not raising:
+            way.faults.append(("closed while lent", loc, state.lent))
+        if state.unsaved is not None and not raising and state.owner in {"with", "here"} and state.txn is not INACTIVE:
+            way.faults.append(("lost", loc, state.unsaved))
+        if state.is_connection:
+            way.update(loc, txn=IDLE, given_back=True, closed=at)
+            return [way]
+        blocks = state.blocks
+        way.update(
+            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None
+        )  # fmt: skip
+        return [way]
+
+    def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way]]:
+        """The block of a transaction or savepoint ends: it commits, or rolls back what raised."""
+        state = way.state(loc)
+        blocks = state.blocks[:-1]
+        if state.txn is CTXDONE:
+            way.update(loc, txn=CTXDONE if blocks else IDLE, blocks=blocks)
+            return [way], []
+        if kind == "nested":
+            txn = CONN if state.txn in {INACTIVE, CONN} else state.txn
+            way.update(loc, txn=txn, blocks=blocks, poisoned=None)
+            return [way], []
+        if state.unsaved is not None and not raising:
+            way.faults.append(("saved", loc, state.unsaved))
+        failed = [way.copy()] if not raising and not state.fresh else []
+        for each in failed:
+            each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True)
+            each.raising = "sql"
+        way.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, saved=not raising or state.saved)
+        return [way], failed
+
+
+def _sql(ways: list[Way]) -> list[Way]:
+    for way in ways:
+        way.raising = "sql"
+    return ways
+
+
+def _manages(manages: bool, result: Value) -> bool:
+    from sa_session_lint.model.value import Manager
+
+    return manages and isinstance(result, Manager)
+
+
+def _asks_entity(of: Transfer, argument: Expression) -> bool:
+    if isinstance(argument, Star):
+        return False
+    if isinstance(argument, Call):
+        function = argument.function
+        if isinstance(function, Attribute) and isinstance(function.value, Call):
+            return _asks_entity(of, function.value)
+        value = of.value(function)
+        if isinstance(value, External) and value.dotted.rpartition(".")[2] == "select":
+            return any(_asks_entity(of, inner) for inner in argument.arguments)
+        return False
+    return isinstance(of.value(argument), Class)

@@ -1,0 +1,383 @@
+"""Sessions carried through sketches: the fixed point, calls of functions of the project, and where a state came from.
+
+A function is followed once for each state of the sessions that it is handed: `invoke` renames them to slots, so that callers in the same
+situation share the answer. Cycles and what grows too large end in the answer of an unknown call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
+from sa_session_lint.model.expression import Call
+from sa_session_lint.model.protocol import ANY
+from sa_session_lint.model.value import Function, Place
+from sa_session_lint.typestate.facts import Facts
+from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.state import Abstract, Disjunct, Known, Loc, Managed, Record, Ref, SessionState, Some, locs_in, renamed
+from sa_session_lint.typestate.transfer import Transfer
+from sa_session_lint.typestate.way import Way
+
+DISJUNCTS = 32
+"""As many ways to one step are told apart; a function with more is coarse."""
+ROOM = 6000
+"""As many arrivals are followed in one function."""
+DEPTH = 5
+CASES = 12
+
+Key: TypeAlias = "tuple[int, Disjunct]"
+
+
+@dataclass(slots=True, eq=False)
+class Met:
+    """A fault on one way: what, where, of which session, and the place that goes with it."""
+
+    kind: str
+    step: int
+    loc: Loc
+    related: Place | None
+    disjunct: Disjunct
+    through: Place | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Followed:
+    """A sketch with its ways: `ways[step]` the disjuncts there, `came[step, disjunct]` whence."""
+
+    sketch: Sketch
+    ways: dict[int, dict[Disjunct, None]] = field(default_factory=dict)
+    came: dict[Key, Key | None] = field(default_factory=dict)
+    met: list[Met] = field(default_factory=list)
+    coarse: bool = False
+
+    def ends(self, end: int) -> list[Disjunct]:
+        return list(self.ways.get(end, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way in which a call ends: it returned (or raised, or yielded), with these states and this value."""
+
+    end: int
+    heap: frozenset[tuple[Loc, SessionState]]
+    value: Abstract
+    raising: str | None
+    env: frozenset[tuple[object, Abstract]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """All ways in which a call ends; `faults` are those that its sessions, as they were handed in, surely meet inside."""
+
+    cases: tuple[Case, ...]
+    faults: tuple[tuple[str, Loc, Place], ...] = ()
+
+
+class Engine:
+    """Follows sketches, with the answers of `facts`."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.effects: dict[object, Effect | None] = {}
+        self.transfers: dict[int, Transfer] = {}
+        self.depth = 0
+
+    def transfer(self, sketch: Sketch) -> Transfer:
+        if id(sketch) not in self.transfers:
+            self.transfers[id(sketch)] = Transfer(sketch, self)
+        return self.transfers[id(sketch)]
+
+    # -- the fixed point ----------------------------------------------------------------------------------------------
+
+    def follow(self, sketch: Sketch, starts: list[tuple[int, Disjunct]], stop_at_yield: bool = False) -> Followed:
+        """Every way through a sketch from these starts."""
+        found = Followed(sketch, coarse=sketch.coarse)
+        transfer = self.transfer(sketch)
+        queue: deque[Key] = deque()
+        for start in starts:
+            if start not in found.came:
+                found.came[start] = None
+                found.ways.setdefault(start[0], {})[start[1]] = None
+                queue.append(start)
+        while queue:
+            here = queue.popleft()
+            step = sketch.steps.get(here[0])
+            if step is None or (stop_at_yield and step.op == "yield"):
+                continue
+            for to, way in transfer.after(step, here[1]):
+                for kind, loc, related in way.faults:
+                    found.met.append(Met(kind, here[0], loc, related, here[1]))
+                disjunct = way.frozen()
+                there = (to, disjunct)
+                if there in found.came:
+                    continue
+                ways = found.ways.setdefault(to, {})
+                if len(ways) >= DISJUNCTS and to > ABANDONED:
+                    found.coarse = True
+                    continue
+                ways[disjunct] = None
+                found.came[there] = here
+                queue.append(there)
+            if len(found.came) > ROOM:
+                found.coarse = True
+                break
+        return found
+
+    def entry(self, sketch: Sketch, given: dict[str, SessionState], split: frozenset[str]) -> list[tuple[int, Disjunct]]:
+        """How a function starts when nobody knows its caller: `given` are parameters that are sessions, `split` those that may be None."""
+        starts = [Way(Disjunct())]
+        for name, state in given.items():
+            for way in starts:
+                loc: Loc = ("parameter", name)
+                way.heap[loc] = state
+                way.env[name] = Ref(loc)
+        for name in sorted(split):
+            for way in list(starts):
+                other = way.copy()
+                other.env[name] = Known(None)
+                if name not in given:
+                    way.env[name] = Some()
+                starts.append(other)
+        return [(sketch.start, way.frozen()) for way in starts[:8]]
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def bound(
+        self, sketch: Sketch, call: Call, arguments: tuple[Abstract, ...], receiver: Abstract, function: Function
+    ) -> dict[object, Abstract]:
+        """What the parameters of a function hold in a call."""
+        env: dict[object, Abstract] = {}
+        names = [name for name, _ in sketch.parameters]
+        if sketch.me is not None and (receiver is not None or function.receiver is not None):
+            if isinstance(receiver, Record):
+                env[sketch.me] = receiver
+            names = names[1:]
+        elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):
+            names = names[1:]
+        positional = arguments[: len(call.arguments)]
+        for name, value in zip(names, positional, strict=False):
+            if value is not None:
+                env[name] = value
+        for (key, _), value in zip(call.keywords, arguments[len(call.arguments) :], strict=True):
+            if key in names and value is not None:
+                env[key] = value
+        passed = {*names[: len(positional)], *(key for key, _ in call.keywords)}
+        if None not in passed:
+            for name, may_be_none in sketch.parameters:
+                if may_be_none and name not in passed and name not in env and name != sketch.me:
+                    env[name] = Known(None)
+        return env
+
+    def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
+        """What following a sketch from a step with these values and states comes to; None when that is too much."""
+        disjunct = Disjunct(frozenset(env.items()), frozenset(heap.items()), frozenset(), raising)
+        key = (sketch.function.path, sketch.function.qualname, start, disjunct, stop)
+        if key in self.effects:
+            return self.effects[key]
+        if self.depth >= DEPTH:
+            return None
+        self.effects[key] = None  # a cycle gets the answer of an unknown call
+        self.depth += 1
+        try:
+            starts = [(start, disjunct)]
+            if start != sketch.start:
+                starts = [(to, way.frozen()) for to, way in self._resumptions(sketch, start, disjunct)]
+            found = self.follow(sketch, starts, stop)
+        finally:
+            self.depth -= 1
+        cases: dict[Case, None] = {}
+        for end in (RETURNED, RAISED):
+            for each in found.ends(end):
+                values = dict(each.env)
+                me = values.get(sketch.me) if sketch.me is not None else None
+                kept: Abstract = values.get("return") if end == RETURNED else None
+                cases[Case(end, each.heap, kept, each.raising, frozenset({("self", me)} if me is not None else ()))] = None
+        if stop:
+            for at, step in sketch.steps.items():
+                if step.op == "yield":
+                    for each in found.ways.get(at, ()):
+                        value = self.transfer(sketch).evaluate(step.value, Way(each)) if step.value is not None else None
+                        cases[Case(at, each.heap, value, None, frozenset((k, v) for k, v in each.env if not isinstance(k, int)))] = None
+        if found.coarse or len(cases) > CASES:
+            return None
+        faults = tuple(dict.fromkeys((m.kind, m.loc, Place(sketch.function.path, sketch.steps[m.step].at)) for m in certain(found)))
+        self.effects[key] = Effect(tuple(cases), faults)
+        return self.effects[key]
+
+    def _resumptions(self, sketch: Sketch, at: int, disjunct: Disjunct) -> list[tuple[int, Way]]:
+        step = sketch.steps[at]
+        way = Way(disjunct)
+        if disjunct.raising is not None:
+            return [(step.error, way)] if step.error is not None else []
+        return [(step.next[0], way)]
+
+    def invoke(
+        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, start: int | None = None, raising: str | None = None,
+        stop: bool = False, keep_self: bool = False,
+    ) -> tuple[list[tuple[Way, Abstract]], list[Way]]:  # fmt: skip
+        """Call a function of the project: the ways on which it comes back, each with its value, and those on which it raises."""
+        cases = self.cases(sketch, env, way, at, start, raising, stop)
+        if cases is None:
+            for value in env.values():
+                way.escape(value)
+            return [(way, None)], [way.copy()]
+        back: list[tuple[Way, Abstract]] = []
+        raised: list[Way] = []
+        for case, each in cases:
+            if case.end == RAISED:
+                each.raising = case.raising or "other"
+                raised.append(each)
+            elif case.end == RETURNED:
+                me = dict(case.env).get("self")
+                if isinstance(me, Record) and not keep_self:
+                    for name, old in list(each.env.items()):
+                        if isinstance(old, Record) and old == env.get(sketch.me):
+                            each.env[name] = me
+                back.append((each, me if keep_self else case.value))
+        return back, raised
+
+    def cases(
+        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, start: int | None, raising: str | None, stop: bool
+    ) -> list[tuple[Case, Way]] | None:
+        """The ends of a call, in the names of the caller; None when they are not known."""
+        reach: dict[Loc, None] = {}
+        for value in env.values():
+            for loc in locs_in(value):
+                reach[loc] = None
+        for loc in way.heap:
+            if loc[0] == "ambient":
+                reach[loc] = None
+        slots: dict[Loc, Loc] = {}
+        for loc in reach:
+            slots[loc] = loc if loc[0] == "ambient" else ("slot", len(slots))
+        owners = {loc: way.state(loc) for loc in reach}
+        heap = {slots[loc]: _handed(state) for loc, state in owners.items()}
+        inner = {name: renamed(value, slots) for name, value in env.items()}
+        effect = self.effect(sketch, sketch.start if start is None else start, inner, heap, raising, stop)
+        if effect is None:
+            return None
+        back = {slot: loc for loc, slot in slots.items()}
+        found: list[tuple[Case, Way]] = []
+        for case in effect.cases:
+            each = way.copy()
+            each.faults = list(way.faults)
+            names: dict[Loc, Loc] = dict(back)
+            for loc, state in case.heap:
+                if loc in back:
+                    own = owners[back[loc]]
+                    each.heap[back[loc]] = _returned(state, own)
+                elif loc[0] == "ambient":
+                    each.heap[loc] = state
+                else:
+                    named: Loc = ("in", at, loc) if _nesting(loc) < 3 else ("in", at)
+                    names[loc] = named
+                    each.heap[named] = state
+            value = renamed(case.value, names)
+            for loc in locs_in(value):
+                state = each.state(loc)
+                if loc not in reach and loc[0] == "in" and state.owner in {"here", "returned"}:
+                    each.heap[loc] = state._replace(owner="here", opened=state.opened or at)
+            for loc in [each_loc for each_loc in each.heap if each_loc[0] == "in" and each_loc[1] == at and each_loc not in locs_in(value) and not stop]:
+                del each.heap[loc]
+            for kind, loc, _ in effect.faults:
+                if loc in back:
+                    each.faults.append((kind, back[loc], owners[back[loc]].closed or owners[back[loc]].poisoned))
+            env_back = frozenset((name, renamed(v, names)) for name, v in case.env)
+            found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
+        return found
+
+    # -- generators as context managers -------------------------------------------------------------------------------
+
+    def managed(self, function: Function, env: dict[object, Abstract], way: Way, at: Place) -> tuple[list[tuple[Way, Abstract, Abstract]], list[Way]]:
+        """Enter a context manager that a generator makes: run it to its `yield`."""
+        sketch = self.facts.sketch(function)
+        cases = self.cases(sketch, env, way, at, None, None, True) if sketch is not None else None
+        if sketch is None or cases is None:
+            for value in env.values():
+                way.escape(value)
+            return [(way, None, None)], [way.copy()]
+        back: list[tuple[Way, Abstract, Abstract]] = []
+        raised: list[Way] = []
+        for case, each in cases:
+            if case.end == RAISED:
+                each.raising = case.raising or "other"
+                raised.append(each)
+            elif case.end > ABANDONED:
+                for loc, state in list(each.heap.items()):
+                    if loc[0] == "in" and loc[1] == at and state.owner in {"here", "yielded"}:
+                        each.heap[loc] = state._replace(owner="with", opened=state.opened or at)
+                back.append((each, case.value, Managed(function, case.env, case.end)))
+        return back, raised
+
+    def resumed(
+        self, function: Function, env: dict[object, Abstract], resume: int, way: Way, at: Place, raising: bool
+    ) -> tuple[list[Way], list[Way], list[Way]]:
+        """Leave such a context manager: run it from its `yield` to its end."""
+        sketch = self.facts.sketch(function)
+        before = way.copy()
+        cases = self.cases(sketch, env, way, at, resume, way.raising or "other" if raising else None, False) if sketch is not None else None
+        if cases is None:
+            for value in env.values():
+                way.escape(value)
+            return [way], [], []
+        back: list[Way] = []
+        raised: list[Way] = []
+        swallowed: list[Way] = []
+        for case, each in cases:
+            each.env = dict(before.env)
+            for loc, state in before.heap.items():
+                now = each.heap.get(loc)
+                if not raising and case.end == RETURNED and now is not None and state.unsaved is not None and now.unsaved is None and now.closed is not None:
+                    if state.owner == "with" and not _was_saved(now):
+                        each.faults.append(("lost", loc, state.unsaved))
+            if case.end == RAISED:
+                each.raising = case.raising or "other"
+                (back if raising else raised).append(each)
+            elif case.end == RETURNED:
+                (swallowed if raising else back).append(each)
+        return back, raised, swallowed
+
+
+def _was_saved(state: SessionState) -> bool:
+    return state.saved
+
+
+def _handed(state: SessionState) -> SessionState:
+    """A caller's session as a callee sees it."""
+    return state._replace(owner="parameter", opened=None, given_back=False, saved=False)
+
+
+def _returned(state: SessionState, own: SessionState) -> SessionState:
+    """A session as the caller has it back: its own, unless the callee let somebody else have it."""
+    owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "given"
+    if own.owner not in {"here", "with"}:
+        owner = own.owner
+    return state._replace(owner=owner, opened=own.opened, given_back=own.given_back or state.given_back)
+
+
+def _nesting(loc: Loc) -> int:
+    return 1 + _nesting(loc[2]) if loc and loc[0] == "in" and len(loc) > 2 else 0  # type: ignore[arg-type]  # a Loc within a Loc
+
+
+CERTAIN = frozenset({"use after close", "use of done", "begin of begun"})
+"""Faults that are faults only when every way to their step meets them."""
+
+
+def certain(found: Followed) -> list[Met]:
+    """The faults that may be believed: those that must hold on every way, if they do."""
+    if found.coarse:
+        return [m for m in found.met if m.kind not in CERTAIN and m.kind not in {"use of inactive"}]
+    counts: dict[tuple[int, str, Loc], set[Disjunct]] = {}
+    for met in found.met:
+        counts.setdefault((met.step, met.kind, met.loc), set()).add(met.disjunct)
+    kept: list[Met] = []
+    for met in found.met:
+        if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < len(found.ways[met.step]):
+            continue
+        kept.append(met)
+    return kept
+
+
+__all__ = ["ANY", "Case", "Engine", "Followed", "Met", "SketchStep", "certain"]

@@ -1,0 +1,400 @@
+"""What one step makes of one way to it.
+
+    s = SessionLocal()      call: a new session, IDLE, owned here; bind: `s` refers to it
+    s.add(user)             call: its state goes from IDLE to BEGUN by the table, and holds work that is not saved
+    s.commit()              call: to IDLE when it comes back; when it raises, the session is INACTIVE on the way to the handler
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sa_session_lint.flow.graph import RAISED, RETURNED
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Name, Row, Series, Star, dotted
+from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE
+from sa_session_lint.model.value import External, Generator, Manager, Method, Place, Registry, Session, Value
+from sa_session_lint.typestate.calls import Calls
+from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.state import (
+    UNKNOWN_STATE,
+    Abstract,
+    Bound,
+    Disjunct,
+    Group,
+    Handle,
+    Known,
+    Loc,
+    Managed,
+    Pending,
+    Record,
+    Ref,
+    Rows,
+    Scope,
+    SessionState,
+    Some,
+    locs_in,
+)
+from sa_session_lint.typestate.way import Way
+
+if TYPE_CHECKING:
+    from sa_session_lint.typestate.engine import Engine
+
+Arrivals = Iterator[tuple[int, Way]]
+
+
+class Transfer:
+    """The steps of one sketch."""
+
+    def __init__(self, sketch: Sketch, engine: Engine) -> None:
+        self.sketch = sketch
+        self.engine = engine
+        self.facts = engine.facts
+        self.path = sketch.function.path
+        self.calls = Calls(self)
+
+    def place(self, at: int) -> Place:
+        return Place(self.path, at)
+
+    def after(self, step: SketchStep, disjunct: Disjunct) -> Arrivals:
+        """Where control goes from a step on one way, and what is known there."""
+        way = Way(disjunct)
+        match step.op:
+            case "call" if isinstance(step.value, Call):
+                yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
+            case "await" if isinstance(step.value, Await):
+                yield from self.arrivals(step, *self.calls.awaited(step.value, way), key=step.at)
+            case "test":
+                yield from self.test(step, way)
+            case "pick":
+                if isinstance(step.value, Choice) and step.option < len(step.value.options):
+                    way.bind(step.value.at, self.evaluate(step.value.options[step.option], way))
+                yield step.next[0], way
+            case "bind":
+                yield from self.bind(step, way)
+            case "drop":
+                way.clear()
+                yield step.next[0], way
+            case "enter":
+                yield from self.enter(step, way)
+            case "leave":
+                yield from self.leave(step, way)
+            case "next":
+                yield from self.iterate(step, way)
+            case "return":
+                value = self.evaluate(step.value, way) if step.value is not None else None
+                way.clear()
+                way.bind("return", value)
+                yield step.next[0], way
+            case "raise":
+                way.clear()
+                way.raising = "other"
+                if step.error is not None:
+                    yield step.error, way
+            case "catch":
+                if not (way.raising == "sql" and step.names and set(step.names) <= v.OTHER_ERRORS):
+                    way.raising = None
+                    way.clear()
+                    yield step.next[0], way
+            case "dispatch":
+                yield from self.dispatch(step, way)
+            case "yield":
+                yield from self.suspend(step, way)
+            case _:
+                yield from self.passed(step, way)
+
+    def passed(self, step: SketchStep, way: Way) -> Arrivals:
+        """A step at which nothing of interest happens."""
+        for to in step.next:
+            yield to, way.copy()
+        if step.error is not None:
+            way.raising = "other"
+            way.clear()
+            yield step.error, way
+
+    def arrivals(self, step: SketchStep, back: list[tuple[Way, Abstract]], raised: list[Way], key: int) -> Arrivals:
+        for way, value in back:
+            way.bind(key, value)
+            yield step.next[0], way
+        if step.error is not None:
+            for way in raised:
+                way.raising = way.raising or "other"
+                way.clear()
+                yield step.error, way
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    def value(self, expression: Expression) -> Value:
+        return self.facts.value(expression, self.sketch)
+
+    def evaluate(self, expression: Expression, way: Way) -> Abstract:
+        """What an expression, whose calls have been made, holds."""
+        match expression:
+            case Name(name):
+                if name in self.sketch.locals:
+                    return way.env.get(name)
+                if name in way.env:
+                    return way.env[name]
+                return self.ambient(expression, way)
+            case Call(at=at) | Choice(at=at):
+                return way.env.get(at)
+            case Await(value, at):
+                return way.env.get(at)
+            case Attribute(value, name):
+                return self.attribute(expression, way)
+            case Item(value, key):
+                return self.item(self.evaluate(value, way), key)
+            case Const(value):
+                return Known(value)
+            case Row(items):
+                values = tuple(self.evaluate(item, way) for item in items)
+                return Group(values) if any(locs_in(value) for value in values) else Some() if items else None
+            case Series(value, lazy):
+                inner = self.evaluate(value, way)
+                return Group((inner,), open=True) if locs_in(inner) else None
+            case Star(value):
+                return self.evaluate(value, way)
+        return None
+
+    def attribute(self, expression: Attribute, way: Way) -> Abstract:
+        name = dotted(expression)
+        if name is not None and name in way.env:
+            return way.env[name]
+        owner = self.evaluate(expression.value, way)
+        match owner:
+            case Record(_, _, fields):
+                return next((value for field, value in fields if field == expression.name), None)
+            case Ref():
+                return owner if expression.name == "sync_session" else Bound((owner,)) if expression.name not in {"bind", "info", "no_autoflush"} else None
+            case Rows():
+                return owner
+            case None:
+                return self.ambient(expression, way)
+        return None
+
+    def ambient(self, expression: Expression, way: Way) -> Abstract:
+        """A session that is not this function's: a registry's, a module's, its object's."""
+        value = self.value(expression)
+        if isinstance(value, Method) and isinstance(value.receiver, (Session, Registry)) and isinstance(expression, Attribute):
+            value, expression = value.receiver, expression.value
+            if isinstance(expression, Name) and expression.name in self.sketch.locals:
+                return None
+        if isinstance(value, Registry):
+            return self.known(("ambient", value.place), way, SessionState(ANY, value.kind, "ambient", fresh=False))
+        if isinstance(value, Session) and isinstance(expression, (Name, Attribute)):
+            if isinstance(expression, Name) and expression.name in self.sketch.locals:
+                return None
+            key = dotted(expression) or ""
+            if self.sketch.me is not None and key.startswith(f"{self.sketch.me}."):
+                key = "self" + key[len(self.sketch.me) :]
+            return self.known(("ambient", key if key.startswith("self.") else (value.place or key)), way, SessionState(ANY, value.kind, "ambient", fresh=False))
+        return None
+
+    def known(self, loc: Loc, way: Way, state: SessionState) -> Ref:
+        if loc not in way.heap:
+            way.heap[loc] = state
+        return Ref(loc)
+
+    def item(self, value: Abstract, key: Expression) -> Abstract:
+        if isinstance(value, Group):
+            if isinstance(key, Const) and isinstance(key.value, int) and not value.open and -len(value.items) <= key.value < len(value.items):
+                return value.items[key.value]
+            return None
+        return value if isinstance(value, Rows) and value.kind == "query" else None
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def bind(self, step: SketchStep, way: Way) -> Arrivals:
+        ways = [way]
+        if step.condition is not None and isinstance(step.targets[0][0], Name):
+            ways = []
+            for truth in (True, False):
+                for each in self.assumed(step.condition, truth, way.copy()):
+                    each.bind(step.targets[0][0].name, Known(truth))
+                    ways.append(each)
+        else:
+            for target, expression in step.targets:
+                self.assign(target, self.evaluate(expression, way), way, step.at)
+        for each in ways:
+            each.clear()
+            yield step.next[0], each
+
+    def assign(self, target: Expression, value: Abstract, way: Way, at: int) -> None:
+        if isinstance(target, Name):
+            if target.name in self.sketch.locals:
+                way.bind(target.name, value)
+            else:
+                self.stored(value, way, at)
+            return
+        name = dotted(target)
+        if name is not None and isinstance(target, Attribute):
+            inner = self.evaluate(target.value, way) if isinstance(target.value, Name) else None
+            if isinstance(inner, Record) and isinstance(target.value, Name):
+                fields = tuple((field, old) for field, old in inner.fields if field != target.name)
+                way.bind(target.value.name, Record(inner.path, inner.qualname, (*fields, (target.name, value))))
+                return
+            way.bind(name, value)
+        self.stored(value, way, at)
+
+    def stored(self, value: Abstract, way: Way, at: int) -> None:
+        """A value outlives the function under another name."""
+        for loc in locs_in(value):
+            state = way.state(loc)
+            if state.owner == "with" and isinstance(value, Ref):
+                way.faults.append(("stored", loc, self.place(at)))
+            elif state.owner == "here":
+                way.update(loc, owner="stored", unsaved=None, begun=None)
+
+    # -- conditions ---------------------------------------------------------------------------------------------------
+
+    def test(self, step: SketchStep, way: Way) -> Arrivals:
+        for to, truth in zip(step.next, (True, False), strict=False):
+            if step.condition is None:
+                yield to, way.copy()
+                continue
+            for each in self.assumed(step.condition, truth, way.copy()):
+                yield to, each
+
+    def assumed(self, condition: object, truth: bool, way: Way) -> Iterator[Way]:
+        """The way on which a condition is so, unless that contradicts what is known."""
+        from sa_session_lint.typestate.state import Condition
+
+        assert isinstance(condition, Condition)
+        positive = truth != (condition.kind == "is not none")
+        value = self.evaluate(condition.subject, way) if condition.subject is not None else None
+        settled = _settled(condition.kind, value)
+        if settled is not None:
+            if settled == positive:
+                yield way
+            return
+        known = way.conditions.get(condition.key)
+        if known is not None and known != positive:
+            return
+        way.conditions[condition.key] = positive
+        if condition.kind != "true" and positive and isinstance(condition.subject, Name):
+            way.env[condition.subject.name] = Known(None)
+        yield way
+
+    # -- blocks -------------------------------------------------------------------------------------------------------
+
+    def enter(self, step: SketchStep, way: Way) -> Arrivals:
+        assert step.value is not None
+        value = self.evaluate(step.value, way)
+        found = self.value(Enter(step.value)) if value is None else None
+        if value is None and isinstance(found, Session):
+            loc: Loc = ("given", self.place(step.at))
+            way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
+            value = Ref(loc)
+        back, raised = self.calls.entered(value, way, step.at)
+        for each, bound, manager in back:
+            if manager is not None:
+                each.env["with", step.at] = manager
+            for target, expression in step.targets:
+                self.assign(target, bound if isinstance(expression, Enter) else None, each, step.at)
+            each.clear()
+            yield step.next[0], each
+        for each in raised:
+            if step.error is not None:
+                each.raising = each.raising or "other"
+                each.clear()
+                yield step.error, each
+
+    def leave(self, step: SketchStep, way: Way) -> Arrivals:
+        manager = way.env.pop(("with", step.at), None)
+        if step.raising:
+            way.clear()
+        back, raised, swallowed = self.calls.left(manager, way, step.at, step.raising)
+        for each in back:
+            if not step.raising:
+                yield step.next[0], each
+            elif step.error is not None:
+                yield step.error, each
+        for each in swallowed:
+            each.raising = None
+            yield step.next[0], each
+        for each in raised:
+            if step.error is not None:
+                each.raising = each.raising or "other"
+                yield step.error, each
+
+    def iterate(self, step: SketchStep, way: Way) -> Arrivals:
+        assert step.value is not None
+        value = self.evaluate(step.value, way)
+        ways = [way]
+        raised: list[Way] = []
+        if isinstance(value, Rows) and value.kind in {"query", "lazy"}:
+            ways, raised = way.operate(value.loc, "sql", self.place(step.at))
+        for each in ways:
+            each.clear()
+            done = each.copy()
+            done.faults = []
+            for target, expression in step.targets:
+                bound = value.items[0] if isinstance(value, Group) and value.items else None
+                found = self.value(expression) if isinstance(expression, Each) and bound is None and step.op == "next" else None
+                if isinstance(found, Session):
+                    loc: Loc = ("given", self.place(step.at))
+                    each.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
+                    bound = Ref(loc)
+                if isinstance(target, Name):
+                    each.bind(target.name, bound)
+            yield step.next[0], each
+            yield step.next[1], done
+        for each in raised:
+            if step.error is not None:
+                each.raising = "sql"
+                yield step.error, each
+
+    # -- leaving ------------------------------------------------------------------------------------------------------
+
+    def dispatch(self, step: SketchStep, way: Way) -> Arrivals:
+        """Towards the handlers, and past them unless one of them surely catches this."""
+        for to in step.next:
+            yield to, way.copy()
+        if step.error is not None and not (way.raising == "sql" and set(step.names) & v.SQL_ERRORS):
+            yield step.error, way
+        elif step.base is not None:
+            yield step.base, way
+
+    def suspend(self, step: SketchStep, way: Way) -> Arrivals:
+        value = self.evaluate(step.value, way) if step.value is not None else None
+        if self.sketch.is_generator and not self.facts.suspends(self.sketch):
+            held = [loc for loc, state in way.heap.items() if state.txn is CONN and state.owner in {"here", "with"}]
+            way.faults += [("held at yield", loc, None) for loc in held if loc not in locs_in(value)]
+            for loc in locs_in(value):
+                state = way.state(loc)
+                if isinstance(value, Ref) and state.owner == "with":
+                    way.faults.append(("yielded", loc, self.place(step.at)))
+        for loc in locs_in(value):
+            if isinstance(value, Rows):
+                continue
+            state = way.state(loc)
+            way.update(
+                loc, txn=ANY if not state.blocks else state.txn, unsaved=None, begun=None, closed=None, fresh=False,
+                owner="yielded" if state.owner == "here" else state.owner,
+            )  # fmt: skip
+        way.clear()
+        error = way.copy()
+        yield step.next[0], way
+        if step.error is not None:
+            error.faults = []
+            error.raising = "other"
+            yield step.error, error
+
+
+def _settled(kind: str, value: Abstract) -> bool | None:
+    """Whether what a name holds settles a condition: "is it None", or "is it true"."""
+    if value is None or (isinstance(value, Rows) and kind == "true"):
+        return None
+    if isinstance(value, Known):
+        return bool(value.value) if kind == "true" else value.value is None
+    if isinstance(value, Group) and kind == "true" and not value.items:
+        return None
+    return kind == "true"
+
+
+def generator_value(value: Value) -> bool:
+    return isinstance(value, (Generator, Manager))
+
+
+__all__ = ["BEGUN", "CTXDONE", "IDLE", "INACTIVE", "RAISED", "RETURNED", "UNKNOWN_STATE", "External", "Handle", "Managed", "Pending", "Scope", "Some", "Transfer"]
