@@ -73,6 +73,7 @@ class _Cleanup(_Exits):
         self.make = make
         self.builder = builder
         self.merged: tuple[int, int] | None = None
+        self.handler = builder.handler
 
     def to(self, way: Way) -> int:
         assert self.outer is not None
@@ -82,10 +83,12 @@ class _Cleanup(_Exits):
         key: Any = (id(self), then, raising)
         memo = self.builder.copies
         if key not in memo:
+            here, self.builder.handler = self.builder.handler, self.handler
             if len(self.builder.steps) < self.builder.room:
                 memo[key] = self.make(then, raising)
             else:
                 memo[key] = self.shared(then)
+            self.builder.handler = here
         return memo[key]
 
     def shared(self, then: int) -> int:
@@ -109,9 +112,11 @@ class _Builder:
         self.copies: dict[object, int] = {}
         self.kept: list[_Exits] = []  # so that no id in `copies` is used twice
         self.coarse = False
+        self.handler = 0
+        self.handlers = 0
 
     def add(self, kind: Any, node: cst.CSTNode | None, *then: int, error: int | None = None, base: int | None = None, option: int = 0) -> int:
-        self.steps.append(Step(kind, node, then, error, base, False, option))
+        self.steps.append(Step(kind, node, then, error, base, False, option, self.handler))
         return len(self.steps) - 1
 
     # -- statements ---------------------------------------------------------------------------------------------------
@@ -234,7 +239,7 @@ class _Builder:
             exits = cleanup
         inner = exits
         if node.handlers:
-            catches = [self.add("catch", h, self.block(h.body, then, exits)) for h in node.handlers]
+            catches = [self.handled(h, then, exits) for h in node.handlers]
             caught = [_caught(h) for h in node.handlers]
             first = next((n for n, what in enumerate(caught) if what == "all"), None)
             everything = [*caught].index("all" if first is not None else caught[0]) + 1 if first is not None else len(catches)
@@ -246,6 +251,14 @@ class _Builder:
         if node.orelse is not None:
             then = self.block(node.orelse.body, then, exits)
         return self.block(node.body, then, inner)
+
+    def handled(self, node: cst.ExceptHandler | cst.ExceptStarHandler, then: int, exits: _Exits) -> int:
+        before = self.handler
+        self.handlers += 1
+        self.handler = self.handlers
+        inside = self.add("catch", node, self.block(node.body, then, exits))
+        self.handler = before
+        return inside
 
     def match_(self, node: cst.Match, then: int, exits: _Exits) -> int:
         otherwise = then

@@ -41,7 +41,10 @@ RETURNED, RAISED, ABANDONED = 0, 1, 2
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """One step. `node` is the syntax it stands for; for `leave` and `enter` the `WithItem`, for `catch` the handler."""
+    """One step. `node` is the syntax it stands for; for `leave` and `enter` the `WithItem`, for `catch` the handler.
+
+    `handler` numbers the `except` block in which it stands, 0 outside of any.
+    """
 
     kind: StepKind
     node: cst.CSTNode | None
@@ -50,6 +53,7 @@ class Step:
     base: int | None = None
     raising: bool = False
     option: int = 0
+    handler: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -39,7 +39,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A call; a keyword without a name is `**mapping`, a starred argument is `OPAQUE`."""
+    """A call; a keyword without a name is `**mapping`, a starred argument is `Star`."""
 
     function: Expression
     arguments: tuple[Expression, ...]
@@ -89,6 +89,7 @@ class Await:
     """`await value`."""
 
     value: Expression
+    at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Choice:
     """One of several: `a if c else b`, `a or b`."""
 
     options: tuple[Expression, ...]
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +119,21 @@ class Lambda:
     """`lambda ...: body`; its parameters are `OPAQUE` within the body."""
 
     body: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """A starred argument: `f(*value)`."""
+
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A list, set or generator of such values, from a comprehension; `lazy` for a generator."""
+
+    value: Expression
+    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +154,8 @@ class Defined:
 
 
 Expression: TypeAlias = (
-    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Imported | Defined
+    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Star | Series | Imported
+    | Defined
 )
 
 OPAQUE = Opaque()

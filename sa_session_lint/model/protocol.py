@@ -57,7 +57,7 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     (INACTIVE, "sql"): _PENDING, (CTXDONE, "sql"): _DONE, (ANY, "sql"): _ok(CONN, raised=(ANY,)),
 
     (IDLE, "get"): _ok(IDLE, CONN, raised=(CONN,)), (BEGUN, "get"): _ok(BEGUN, CONN, raised=(CONN,)), (CONN, "get"): _ok(CONN, raised=(CONN,)),
-    (INACTIVE, "get"): _PENDING, (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(ANY, raised=(ANY,)),
+    (INACTIVE, "get"): _PENDING, (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),
 
     (IDLE, "flush"): _ok(IDLE), (BEGUN, "flush"): _ok(CONN, raised=(INACTIVE,)), (CONN, "flush"): _ok(CONN, raised=(INACTIVE,)),
     (INACTIVE, "flush"): _PENDING, (CTXDONE, "flush"): _DONE, (ANY, "flush"): _ok(ANY, raised=(INACTIVE, ANY)),

@@ -112,3 +112,84 @@ LONG_LIVED_BASES = {
     "nameko.extensions.DependencyProvider": "a provider lives as long as the container",
 }  # fmt: skip
 """Base class of a framework -> why its instances outlive a unit of work."""
+
+CALM_CALLS = frozenset(
+    {"len", "isinstance", "issubclass", "print", "str", "repr", "id", "type", "bool", "callable", "hasattr", "super", "list", "dict", "set", "tuple", "enumerate",
+     "zip", "range", "reversed", "sorted", "vars", "format", "frozenset", "select", "locals", "globals", "object"}
+)  # fmt: skip
+"""Calls that raise nothing, or nothing that anybody plans for."""
+
+CALM_METHODS = frozenset(
+    {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "append", "extend", "items", "keys", "values", "strip", "lower", "upper",
+     "startswith", "endswith", "format", "join", "split", "filter", "filter_by", "where", "order_by", "limit", "offset", "options", "group_by",
+     "setdefault", "copy", "add_argument", "isoformat", "utcnow", "now", "total_seconds", "select_from", "outerjoin", "having", "distinct", "print_exc", "format_exc",
+     "close", "rollback", "remove", "expunge", "expunge_all", "expire", "expire_all", "add", "add_all"}
+)  # fmt: skip
+"""Methods of the kind; closing and rolling back may fail, but there is nothing that the code under check could do about that."""
+
+WRAPPING = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "contextlib.ExitStack", "contextlib.AsyncExitStack"})
+"""Context managers that carry another."""
+
+SUPPRESSING = frozenset({"contextlib.suppress", "pytest.raises"})
+"""Context managers that swallow what is raised in their block."""
+
+THREAD_STARTERS = frozenset(
+    {"threading.Thread", "threading.Timer", "asyncio.to_thread", "_thread.start_new_thread", "joblib.delayed", "starlette.concurrency.run_in_threadpool",
+     "fastapi.concurrency.run_in_threadpool", "anyio.to_thread.run_sync"}
+)  # fmt: skip
+PROCESS_STARTERS = frozenset({"multiprocessing.Process", "multiprocessing.context.Process", "multiprocessing.process.Process"})
+THREAD_POOLS = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor", "multiprocessing.pool.ThreadPool"})
+PROCESS_POOLS = frozenset(
+    {"concurrent.futures.ProcessPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor", "multiprocessing.Pool", "multiprocessing.pool.Pool"}
+)
+POOL_METHODS = frozenset({"submit", "map", "apply_async", "map_async", "imap", "imap_unordered", "starmap", "starmap_async", "apply"})
+TASK_STARTERS = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.tasks.create_task"})
+GATHERING = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.as_completed", "asyncio.tasks.gather"})
+PASSING = frozenset({"asyncio.wait_for", "asyncio.shield", "typing.cast"})
+SPAWNING = THREAD_STARTERS | PROCESS_STARTERS | THREAD_POOLS | PROCESS_POOLS | TASK_STARTERS | GATHERING | {"asyncio.TaskGroup"}
+"""What runs code beside the caller. https://docs.python.org/3/library/concurrency.html, https://docs.python.org/3/library/asyncio-task.html"""
+
+CONSUMERS = frozenset({"builtins.list", "builtins.tuple", "builtins.set", "builtins.dict", "builtins.sorted", "builtins.any", "builtins.all", "builtins.sum",
+                       "builtins.max", "builtins.min", "builtins.next", "builtins.len", "builtins.frozenset"})  # fmt: skip
+"""Calls that read an iterable to its end, or a part of it, at once."""
+
+HARMLESS = frozenset(
+    {"builtins.print", "builtins.isinstance", "builtins.type", "builtins.id", "builtins.repr", "builtins.str", "builtins.bool", "builtins.hasattr",
+     "builtins.callable", "builtins.len", "sqlalchemy.inspect", "sqlalchemy.orm.object_session"}
+)  # fmt: skip
+"""Calls that do nothing to what they are given."""
+
+SLOW_CALLS = frozenset(
+    {"time.sleep", "asyncio.sleep", "builtins.input", "urllib.request.urlopen", "subprocess.run", "subprocess.call", "subprocess.check_call",
+     "subprocess.check_output", "os.system", "smtplib.SMTP", "smtplib.SMTP_SSL", "trio.sleep", "anyio.sleep", "gevent.sleep", "eventlet.sleep"}
+    | {f"requests.{name}" for name in ("get", "post", "put", "patch", "delete", "head", "options", "request")}
+    | {f"httpx.{name}" for name in ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")}
+    | {"openai.ChatCompletion.create", "openai.Completion.create", "openai.Embedding.create"}
+)  # fmt: skip
+"""Calls that wait for the network, another process, the clock or a person."""
+
+SLOW_PACKAGES: frozenset[str] = frozenset()
+
+SLOW_CLIENTS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("requests.Session", "requests.sessions.Session", "httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession"),
+        frozenset({"get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "send"}),
+    ),
+    **dict.fromkeys(("smtplib.SMTP", "smtplib.SMTP_SSL"), frozenset({"sendmail", "send_message", "login", "connect", "starttls"})),
+    "subprocess.Popen": frozenset({"wait", "communicate"}),
+}
+"""Class -> methods that wait for the network."""
+
+SLOW_CLIENT_CHAINS = frozenset({"openai.OpenAI", "openai.AsyncOpenAI", "openai.AzureOpenAI", "openai.AsyncAzureOpenAI", "anthropic.Anthropic", "anthropic.AsyncAnthropic"})
+"""Classes whose attributes lead to calls of a language model: `client.chat.completions.create(...)`."""
+
+OTHER_ERRORS = frozenset(
+    {"KeyError", "IndexError", "ValueError", "TypeError", "AttributeError", "LookupError", "ZeroDivisionError", "OSError", "IOError", "FileNotFoundError",
+     "PermissionError", "JSONDecodeError", "UnicodeDecodeError", "ImportError", "ModuleNotFoundError", "StopIteration", "StopAsyncIteration", "HTTPException",
+     "RequestException", "HTTPError", "ConnectionError", "TimeoutError", "KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit", "NotImplementedError",
+     "AssertionError", "RecursionError", "ValidationError", "ArithmeticError", "EOFError", "NoResultFound", "MultipleResultsFound"}
+)  # fmt: skip
+"""Exceptions that no flush raises."""
+
+SQL_ERRORS = frozenset({"SQLAlchemyError"})
+"""Exceptions of which every error of a flush is one."""

@@ -556,7 +556,7 @@ def entered(index: Index, value: Value) -> Value:
             return replace(inner, how="with") if isinstance(inner, Session) and inner.how == "new" else inner
         case Coroutine(inner):
             return entered(index, inner)
-        case Made("contextlib.ExitStack" | "contextlib.AsyncExitStack"):
+        case Made(dotted) if dotted in v.SLOW_CLIENTS or dotted in v.THREAD_POOLS | v.PROCESS_POOLS or dotted.startswith("contextlib."):
             return value
         case Instance(path, qualname):
             for name in ("__enter__", "__aenter__"):

@@ -36,12 +36,17 @@ from sa_session_lint.typestate.state import Condition
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
+_SPAWN = frozenset({name.rpartition(".")[2] for name in v.SPAWNING}) | v.POOL_METHODS | {"run_in_executor", "create_task", "start_soon"}
 _WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}) | {"connect", "raw_connection"}
 
 
 def may_matter(scope: Scope) -> bool:
     """Whether a function calls anything by a name that sessions have a method for."""
-    return any(isinstance(call.function, Attribute) and call.function.name in _WORDS for call in scope.calls)
+    return any(
+        (isinstance(call.function, Attribute) and (call.function.name in _WORDS or call.function.name in _SPAWN))
+        or (isinstance(call.function, Name) and call.function.name in _SPAWN)
+        for call in scope.calls
+    )
 
 
 def sketch(index: Index, found: Outline, scope: Scope) -> Sketch | None:

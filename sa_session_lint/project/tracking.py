@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, Attribute, Call, Expression, Name
+from sa_session_lint.model.expression import NONE, Attribute, Call, Const, Expression, Name
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Made, Method, Place, Session, Value
 from sa_session_lint.project.generator import is_scoped_generator
@@ -90,7 +90,7 @@ def slow(index: Index, call: Call, function: Function, depth: int = 3) -> str | 
     scope = found.scopes[function.qualname]
     value = index.value(call.function, scope, function.path)
     if isinstance(value, External) and is_slow(index, value.dotted):
-        return value.dotted
+        return None if call.arguments == (Const(0),) else value.dotted  # `sleep(0)` lets others run, and waits for nothing
     if isinstance(value, Method) and isinstance(value.receiver, Made) and value.name in v.SLOW_CLIENTS.get(value.receiver.dotted, ()):
         return f"{value.receiver.dotted}.{value.name}"
     if isinstance(call.function, Attribute):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name, Star
+from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name, Row, Series, Star
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CONSUMING, CTXDONE, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
 from sa_session_lint.model.value import Class, Coroutine, Engine, External, Function, Made, Maker, Method, Place, Registry, Session, SessionClass, Value
 from sa_session_lint.typestate.state import (
@@ -47,9 +47,9 @@ class Calls:
         of = self.of
         at = of.place(call.at)
         arguments = tuple(of.evaluate(argument, way) for argument in (*call.arguments, *(value for _, value in call.keywords)))
-        slow = of.facts.slow(call, of.sketch)
-        if slow is not None:
-            way.faults += [("held across", loc, None) for loc, state in way.heap.items() if state.txn is CONN]
+        holding = [loc for loc, state in way.heap.items() if state.txn is CONN]
+        if holding and of.facts.slow(call, of.sketch) is not None:
+            way.faults += [("held across", loc, None) for loc in holding]
         receiver: Abstract = None
         if isinstance(call.function, Attribute):
             receiver = self.receiver(call.function, way)
@@ -134,6 +134,7 @@ class Calls:
             case Rows(loc, kind):
                 if name in TERMINALS and kind == "query":
                     back, raised = way.operate(loc, "sql", self.of.place(call.at), write=name in {"delete", "update"})
+                    self.second(loc, back, self.of.place(call.at))
                     return [(each, None) for each in back], _sql(raised)
                 if name in CONSUMING:
                     return [(way, None)], []
@@ -206,7 +207,7 @@ class Calls:
                 if name == "begin" and each.state(loc).txn is not ANY:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], raised
-        write = name in WRITES or (operation == "sql" and self.is_dml(call))
+        write = (name in WRITES and self.is_new(call)) or (operation == "sql" and self.is_dml(call))
         back, raised = way.operate(loc, operation, at, write)
         value: Abstract = None
         if name == "query":
@@ -225,6 +226,17 @@ class Calls:
                 for other, held in way.heap.items():
                     if other != loc and held.txn is CONN and held.maker == state.maker:
                         way.faults.append(("second", loc, held.opened))
+
+    def is_new(self, call: Call) -> bool:
+        """Whether what is added was surely made in this function; other objects may be added to be read. What is deleted is a write."""
+        name = call.function.name if isinstance(call.function, Attribute) else ""
+        if name == "merge":
+            return False
+        if name not in {"add", "add_all"} or not call.arguments:
+            return True
+        first = call.arguments[0]
+        parts = first.items if isinstance(first, Row) else (first.value,) if isinstance(first, Series) else (first,)
+        return all(isinstance(part, (Name, Call)) and self.of.is_made(part) for part in parts)
 
     def is_dml(self, call: Call) -> bool:
         first = call.arguments[0] if call.arguments else None

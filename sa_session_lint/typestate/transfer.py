@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Name, Row, Series, Star, dotted
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Lambda, Name, Row, Series, Star, dotted
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE
-from sa_session_lint.model.value import External, Generator, Manager, Method, Place, Registry, Session, Value
+from sa_session_lint.model.value import Class, External, Generator, Instance, Manager, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.calls import Calls
-from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.state import (
     UNKNOWN_STATE,
     Abstract,
@@ -74,6 +74,9 @@ class Transfer:
             case "bind":
                 yield from self.bind(step, way)
             case "drop":
+                value = self.evaluate(step.value, way) if step.value is not None else None
+                if isinstance(value, Pending) and value.task is None:
+                    way.escape(value)  # a coroutine that nobody awaits: another rule's business
                 way.clear()
                 yield step.next[0], way
             case "enter":
@@ -132,10 +135,13 @@ class Transfer:
         """What an expression, whose calls have been made, holds."""
         match expression:
             case Name(name):
-                if name in self.sketch.locals:
-                    return way.env.get(name)
                 if name in way.env:
                     return way.env[name]
+                if name in self.sketch.closures:
+                    held = [way.env[n] for n in sorted(self.sketch.closures[name]) if n in way.env and locs_in(way.env[n])]
+                    return Bound(tuple(held)) if held else None
+                if name in self.sketch.locals:
+                    return None
                 return self.ambient(expression, way)
             case Call(at=at) | Choice(at=at):
                 return way.env.get(at)
@@ -155,7 +161,23 @@ class Transfer:
                 return Group((inner,), open=True) if locs_in(inner) else None
             case Star(value):
                 return self.evaluate(value, way)
+            case Lambda(body):
+                return self.taken(body, way)
         return None
+
+    def taken(self, body: Expression, way: Way) -> Abstract:
+        """What a lambda takes along."""
+        names: set[str] = set()
+        names_in(body, names, [])
+        held = [way.env[n] for n in sorted(names) if n in way.env and locs_in(way.env[n])]
+        return Bound(tuple(held)) if held else None
+
+    def is_made(self, expression: Expression) -> bool:
+        """Whether an expression surely gives an object made by this function: a call of a class, or a name for the outcome of one."""
+        value = self.value(expression.function) if isinstance(expression, Call) else self.value(expression)
+        return isinstance(value, Class) or (isinstance(value, Instance) and not isinstance(expression, Call)) or (
+            isinstance(expression, Call) and isinstance(value, External) and value.dotted.rpartition(".")[2][:1].isupper()
+        )
 
     def attribute(self, expression: Attribute, way: Way) -> Abstract:
         name = dotted(expression)
