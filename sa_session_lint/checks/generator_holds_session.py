@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.expression import Attribute, Name
+from sa_session_lint.model.value import External
+from sa_session_lint.project.usage import callers
 from sa_session_lint.typestate.engine import Followed, Met
 
 
@@ -11,8 +14,27 @@ class GeneratorHoldsSession(FlowCheck):
     kinds = frozenset({"held at yield"})
 
     def function(self, found: Followed) -> None:
-        self.reported = False
+        self.reported = self.streams() or self.is_handed_on()
         super().function(found)
+
+    def streams(self) -> bool:
+        """Whether it says that it reads in pieces: such a generator is meant to be read while the session is open."""
+        words = {"yield_per", "stream", "stream_scalars", "partitions", "stream_results"}
+        for call in self.around.calls:
+            if isinstance(call.function, Attribute) and call.function.name in words or words & {key for key, _ in call.keywords}:
+                return True
+        return False
+
+    def is_handed_on(self) -> bool:
+        """Whether the generator, or the function, is given to a library: a streaming response, `contextmanager(...)`."""
+        made = {id(call) for _, _, call in callers(self.index, self.file.path, self.around)}
+        for found, scope, call in self.index.calls_with(self.around.name):
+            for argument in (*call.arguments, *(value for _, value in call.keywords)):
+                if id(argument) in made or (argument == Name(self.around.name) and found.path == self.file.path):
+                    value = self.index.value(call.function, scope, found.path)
+                    if isinstance(value, External) and not value.dotted.startswith("builtins."):
+                        return True
+        return False
 
     def fault(self, met: Met) -> None:
         if not self.reported:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
+from sa_session_lint.project.usage import dependents
 from sa_session_lint.typestate.engine import Followed, Met
-from sa_session_lint.typestate.state import Ref, sessions_in
+from sa_session_lint.typestate.state import Bound, Record, Ref, sessions_in
 
 
 class SessionEscapesWithBlock(FlowCheck):
     rule = "session-escapes-with-block"
-    kinds = frozenset({"stored", "yielded"})
+    kinds = frozenset({"stored"})
 
     def function(self, found: Followed) -> None:
         super().function(found)
+        if dependents(self.index, self.file.path, self.around.qualname):
+            return  # the business of fastapi-dependency-returns-session
         seen: set[int] = set()
         for disjunct in found.ends(RETURNED):
             value, heap = dict(disjunct.env).get("return"), dict(disjunct.heap)
             for loc in sessions_in(value):
                 state = heap.get(loc)
                 step = self.returned_at(found, disjunct)
-                if state is not None and state.owner == "with" and state.closed is not None and step is not None and step not in seen and isinstance(value, Ref):
+                if isinstance(value, (Ref, Bound, Record)) and not (isinstance(value, Bound) and value.runs) and state is not None and state.owner in {"with", "here"} and state.closed is not None and step not in {None, *seen}:
                     seen.add(step)
                     self.report(self.node(step), self.trail(RETURNED, disjunct, loc), name=self.name(disjunct, loc), function=self.around.name)
 
@@ -35,5 +38,7 @@ class SessionEscapesWithBlock(FlowCheck):
         return None
 
     def fault(self, met: Met) -> None:
-        node = self.node(met.step)
+        if met.related is None:
+            return
+        node = self.at(met.related)
         self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), function=self.around.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.engine import Met
+from sa_session_lint.typestate.sketch import ENDS
 
 
 class SessionUseAfterClose(FlowCheck):
@@ -11,5 +12,8 @@ class SessionUseAfterClose(FlowCheck):
     kinds = frozenset({"use after close"})
 
     def fault(self, met: Met) -> None:
+        ends = (state for end in ENDS for way in self.found.ends(end) for loc, state in way.heap if loc == met.loc)
+        if all(state.reopened is None for state in ends):
+            return  # whoever uses it closes it again
         node = self.node(met.step)
         self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

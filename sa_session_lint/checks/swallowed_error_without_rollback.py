@@ -11,6 +11,6 @@ class SwallowedErrorWithoutRollback(FlowCheck):
     kinds = frozenset({"use of inactive"})
 
     def fault(self, met: Met) -> None:
-        if self.found.sketch.steps[met.step].handler == 0:
+        if self.found.sketch.steps[met.step].handler == 0 and self.worker_loop(met) is None:
             node = self.node(met.step)
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

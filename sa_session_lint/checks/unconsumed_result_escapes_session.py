@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
-from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.engine import Followed, Met
 from sa_session_lint.typestate.state import Rows
 
 
 class UnconsumedResultEscapesSession(FlowCheck):
     rule = "unconsumed-result-escapes-session"
 
+    kinds = frozenset({"rows after close"})
+
+    def fault(self, met: Met) -> None:
+        node = self.node(met.step)
+        name = self.name(met.disjunct, met.loc)
+        self.report(node, self.trail(met.step, met.disjunct, met.loc), name=name, call=self.code(getattr(node, "iter", node)), function=self.around.name)
+
     def function(self, found: Followed) -> None:
+        super().function(found)
         seen: set[int] = set()
         for disjunct in found.ends(RETURNED):
             value, heap = dict(disjunct.env).get("return"), dict(disjunct.heap)

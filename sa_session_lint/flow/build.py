@@ -339,6 +339,7 @@ class _Builder:
             loops.append(loop)
             loop = loop.inner_for_in
         heads = [self.add("next", each) for each in loops]
+        self.steps[heads[0]].lazy = isinstance(node, cst.GeneratorExp)
         inside = heads[-1]
         elements = [node.key, node.value] if isinstance(node, cst.DictComp) else [node.elt]
         for element in reversed(elements):

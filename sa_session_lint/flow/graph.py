@@ -43,7 +43,8 @@ RETURNED, RAISED, ABANDONED = 0, 1, 2
 class Step:
     """One step. `node` is the syntax it stands for; for `leave` and `enter` the `WithItem`, for `catch` the handler.
 
-    `handler` numbers the `except` block in which it stands, 0 outside of any.
+    `handler` numbers the `except` block in which it stands, 0 outside of any; `lazy` marks the loop of a generator
+    expression, which runs when somebody reads it.
     """
 
     kind: StepKind
@@ -54,6 +55,7 @@ class Step:
     raising: bool = False
     option: int = 0
     handler: int = 0
+    lazy: bool = False
 
 
 @dataclass(slots=True, eq=False)

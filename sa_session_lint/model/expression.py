@@ -130,10 +130,11 @@ class Star:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A list, set or generator of such values, from a comprehension; `lazy` for a generator."""
+    """A list, set or generator of such values, from a comprehension; `lazy` for a generator, which reads `source` when it is read."""
 
     value: Expression
     lazy: bool = False
+    source: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)

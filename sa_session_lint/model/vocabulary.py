@@ -183,13 +183,12 @@ SLOW_CLIENTS: dict[str, frozenset[str]] = {
 SLOW_CLIENT_CHAINS = frozenset({"openai.OpenAI", "openai.AsyncOpenAI", "openai.AzureOpenAI", "openai.AsyncAzureOpenAI", "anthropic.Anthropic", "anthropic.AsyncAnthropic"})
 """Classes whose attributes lead to calls of a language model: `client.chat.completions.create(...)`."""
 
-OTHER_ERRORS = frozenset(
-    {"KeyError", "IndexError", "ValueError", "TypeError", "AttributeError", "LookupError", "ZeroDivisionError", "OSError", "IOError", "FileNotFoundError",
-     "PermissionError", "JSONDecodeError", "UnicodeDecodeError", "ImportError", "ModuleNotFoundError", "StopIteration", "StopAsyncIteration", "HTTPException",
-     "RequestException", "HTTPError", "ConnectionError", "TimeoutError", "KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit", "NotImplementedError",
-     "AssertionError", "RecursionError", "ValidationError", "ArithmeticError", "EOFError", "NoResultFound", "MultipleResultsFound"}
+FLUSH_ERRORS = frozenset(
+    {"BaseException", "Exception", "StandardError", "SQLAlchemyError", "StatementError", "DBAPIError", "DatabaseError", "IntegrityError", "OperationalError",
+     "DataError", "InternalError", "ProgrammingError", "InterfaceError", "FlushError", "StaleDataError", "PendingRollbackError", "InvalidRequestError",
+     "Error", "UniqueViolation", "UniqueViolationError", "PendingRollback"}
 )  # fmt: skip
-"""Exceptions that no flush raises."""
+"""Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
 
 SQL_ERRORS = frozenset({"SQLAlchemyError"})
 """Exceptions of which every error of a flush is one."""

@@ -417,8 +417,10 @@ class _Lowering:
     def comprehension(self, node: cst.GeneratorExp | cst.ListComp | cst.SetComp | cst.DictComp) -> Expression:
         shadow = self.shadow
         loop: cst.CompFor | None = node.for_in
+        source: Expression | None = None
         while loop is not None:
             each = Each(self.value(loop.iter))
+            source = source or each.value
             self.shadow = {**self.shadow, **{name: each if exact else OPAQUE for name, exact in _targets(loop.target)}}
             for condition in loop.ifs:
                 self.value(condition.test)
@@ -430,7 +432,8 @@ class _Lowering:
         else:
             element = self.value(node.elt)
         self.shadow = shadow
-        return OPAQUE if element is OPAQUE else Series(element, isinstance(node, cst.GeneratorExp))
+        lazy = isinstance(node, cst.GeneratorExp)
+        return OPAQUE if element is OPAQUE and not lazy else Series(element, lazy, source)
 
     def formatted(self, node: cst.FormattedString) -> Expression:
         for part in node.parts:

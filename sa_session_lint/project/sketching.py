@@ -11,7 +11,7 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Graph, Step
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Call, Const, Each, Enter, Expression, Item, Name, Row
+from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import (
     Class,
@@ -40,13 +40,21 @@ _SPAWN = frozenset({name.rpartition(".")[2] for name in v.SPAWNING}) | v.POOL_ME
 _WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}) | {"connect", "raw_connection"}
 
 
-def may_matter(scope: Scope) -> bool:
-    """Whether a function calls anything by a name that sessions have a method for."""
+def may_matter(index: Index, scope: Scope, path: str) -> bool:
+    """Whether a function calls anything by a name that sessions have a method for, enters a block, or is given a session without asking."""
     return any(
         (isinstance(call.function, Attribute) and (call.function.name in _WORDS or call.function.name in _SPAWN))
         or (isinstance(call.function, Name) and call.function.name in _SPAWN)
         for call in scope.calls
+    ) or any(
+        binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and is_bare(binding.value) and is_sessional(index.value(binding.value, scope, path)))
+        for bindings in scope.bindings.values()
+        for binding in bindings
     )
+
+
+def is_bare(call: Call) -> bool:
+    return not call.arguments and not call.keywords
 
 
 def sketch(index: Index, found: Outline, scope: Scope) -> Sketch | None:
@@ -101,7 +109,7 @@ class _Sketching:
         parameters = tuple((p.name, p.default == NONE) for p in self.scope.parameters)
         me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters and not self.is_static() else None
         closures = {
-            inner.name: frozenset(inner.loads)
+            inner.name: frozenset(inner.loads) - frozenset(inner.bindings)
             for inner in self.outline.scopes.values()
             if inner.parent is self.scope and inner.kind == "function"
         }
@@ -133,7 +141,7 @@ class _Sketching:
 
     def number(self, node: cst.CSTNode) -> int:
         found = self.outline.values.get(id(node))
-        if found is not None and isinstance(found[0], Call):
+        if found is not None and isinstance(found[0], (Call, Await)):
             return found[0].at
         if id(node) not in self.numbers:
             self.outline.nodes.append(node)
@@ -149,14 +157,14 @@ class _Sketching:
             return SketchStep("fork", 0, step.next, step.error, step.base)
         made = SketchStep(
             step.kind if step.kind not in {"merge", "define", "end"} else "fork",  # type: ignore[arg-type]  # the kinds they share
-            self.number(node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler,
+            self.number(node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler, lazy=step.lazy,
         )  # fmt: skip
         match step.kind, node:
             case ("call" | "await" | "pick"), _:
                 return replace(made, value=self.expression(node))
             case "yield", cst.Yield():
                 inner = node.value.item if isinstance(node.value, cst.From) else node.value
-                return replace(made, value=self.expression(inner))
+                return replace(made, value=self.expression(inner), option=int(isinstance(node.value, cst.From)))
             case "return", cst.Return():
                 return replace(made, value=self.expression(node.value) if node.value is not None else NONE)
             case "drop", cst.Expr():
@@ -254,7 +262,7 @@ class _Sketching:
             names_in(expression, names, calls)
             for inner in self.outline.scopes.values():  # a function defined here takes along what it reads
                 if inner.parent is self.scope and inner.name in names:
-                    names |= inner.loads
+                    names |= inner.loads - set(inner.bindings)
             known = self.mentions[id(expression)] = expression, names, calls
         return not known[1].isdisjoint(tracked) or any(self.is_interesting(call) for call in known[2]) or self.is_session(expression)
 
@@ -283,7 +291,7 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
         case Method(receiver, name):
             return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
         case External(dotted):
-            return dotted in v.SPAWNING or dotted in v.WRAPPING or is_slow(index, dotted)
+            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_slow(index, dotted) or is_sessional(index.value(call, scope, path))
         case Function() | Class():
             return is_sessional(index.value(call, scope, path)) or (isinstance(function, Function) and touches(index, function))
     return is_sessional(index.value(call, scope, path))

@@ -72,7 +72,9 @@ class ProjectFacts:
             return True
         if sketch.manages or is_scoped_generator(self.index, sketch.function.path, scope):
             return True
-        return any(_is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or bool(scope.decorators)
+        return any(_is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or not all(
+            self.is_transparent(d, scope, sketch.function.path) for d in scope.decorators
+        )
 
 
 def _is_fixture(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
@@ -130,7 +132,7 @@ def followed(index: Index, found: Outline, scope: Scope) -> Followed | None:
     """A function followed from its start, whoever calls it; None where nothing in it can touch a session."""
 
     def search() -> Followed | None:
-        if scope.kind != "function" or not may_matter(scope):
+        if scope.kind != "function" or not may_matter(index, scope, found.path):
             return None
         made = sketch_of(index, found, scope)
         if made is None or not made.steps:

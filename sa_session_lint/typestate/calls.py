@@ -53,6 +53,10 @@ class Calls:
         receiver: Abstract = None
         if isinstance(call.function, Attribute):
             receiver = self.receiver(call.function, way)
+            if isinstance(receiver, Ref) and receiver.loc[0] == "ambient" and way.state(receiver.loc).closed is not None:
+                kept = isinstance(call.function.value, Name) and call.function.value.name in way.env
+                if not kept or not way.state(receiver.loc).removed:
+                    way.update(receiver.loc, closed=None)  # the registry has made a new session, or goes on with the old one
             if receiver is not None:
                 found = self.on(receiver, call.function.name, call, arguments, way)
                 if found is not None:
@@ -63,6 +67,7 @@ class Calls:
                 return self.opened(at, kind, place, way), []
             case Registry(kind, _, _, place):
                 ref = of.known(("ambient", place), way, SessionState(ANY, kind, "ambient", fresh=False))
+                way.update(ref.loc, closed=None, removed=False)
                 return [(way, ref)], []
             case Method(Maker(kind, _, place), "begin"):
                 return [(way, Handle(("new", at), "maker", at))], []
@@ -123,7 +128,7 @@ class Calls:
         for value in values:
             way.escape(value)
         held = tuple(Ref(loc) for value in values for loc in sessions_in(value))
-        return [(way, Bound(held) if held else None)], [way.copy()]
+        return [(way, Bound(held, runs=True) if held else None)], [way.copy()]
 
     # -- methods ------------------------------------------------------------------------------------------------------
 
@@ -136,7 +141,11 @@ class Calls:
                     back, raised = way.operate(loc, "sql", self.of.place(call.at), write=name in {"delete", "update"})
                     self.second(loc, back, self.of.place(call.at))
                     return [(each, None) for each in back], _sql(raised)
+                if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
+                    return [(way, None)], []
                 if name in CONSUMING:
+                    if kind == "result" and receiver.entities and way.state(loc).closed is not None:
+                        way.faults.append(("rows after close", loc, None))
                     return [(way, None)], []
                 return [(way, receiver)], []
             case Handle(loc, kind):
@@ -148,7 +157,8 @@ class Calls:
             case Scope("stack") if name in {"enter_context", "enter_async_context", "push", "callback", "push_async_exit", "push_async_callback"}:
                 for argument in arguments:
                     for loc in sessions_in(argument):
-                        way.update(loc, owner="given")
+                        entered = name.startswith("enter") and isinstance(argument, Ref) and way.state(loc).owner == "here"
+                        way.update(loc, owner="stack" if entered else "given")
                 value = arguments[0] if arguments and isinstance(arguments[0], Ref) else None
                 return [(way, value)], [way.copy()]
             case Group(items) if name in {"append", "add", "extend"} and isinstance(call.function, Attribute) and isinstance(call.function.value, Name):
@@ -214,8 +224,13 @@ class Calls:
             value = Rows(loc, "query", self.has_entities(call))
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
-            value = None if buffered else Rows(loc, "result", name != "stream" and self.has_entities(call))
+            value = None if buffered else Rows(loc, "result", self.has_entities(call))
         self.second(loc, back, at)
+        for each in back:
+            if name == "reset":
+                each.update(loc, closed=None)
+            elif name == "remove":
+                each.update(loc, removed=True)
         return [(each, value) for each in back], _sql(raised)
 
     def second(self, loc: Loc, back: list[Way], at: Place) -> None:
@@ -250,7 +265,9 @@ class Calls:
         return False
 
     def has_entities(self, call: Call) -> bool:
-        """Whether a query asks for whole objects, as far as its text tells: columns survive the session."""
+        """Whether a query asks for whole objects, as far as its text tells: columns survive the session, as do rows read ahead."""
+        if any(key == "execution_options" for key, _ in call.keywords):
+            return False
         return False if not call.arguments else any(_asks_entity(self.of, argument) for argument in call.arguments)
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
@@ -258,7 +275,7 @@ class Calls:
         if kind == "maker":
             if name in METHODS:
                 way.faults.append(("manager as session", loc, handle.at))
-            return [], [way.copy()]
+            return [], [way]
         if name in {"commit", "rollback", "close", "__exit__"}:
             if kind == "begin":
                 back, raised = way.operate(loc, "commit" if name == "commit" else "rollback", at)
@@ -303,9 +320,15 @@ class Calls:
     def external(self, dotted: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         at = self.of.place(call.at)
         first = arguments[0] if arguments else None
+        if dotted in {"builtins.map", "builtins.filter", "builtins.enumerate", "builtins.zip", "builtins.iter"}:
+            read = next((a for a in arguments if isinstance(a, Rows)), None)
+            if read is not None:
+                return [(way, Rows(read.loc, "lazy" if read.kind == "query" else read.kind, read.entities))], []
         if dotted in v.HARMLESS or (dotted.startswith("builtins.") and dotted[9:] in v.CALM_CALLS and dotted not in v.CONSUMERS):
             return [(way, None)], [way.copy()]
         if dotted in v.CONSUMERS:
+            if isinstance(first, Rows) and first.kind == "result" and first.entities and way.state(first.loc).closed is not None:
+                way.faults.append(("rows after close", first.loc, None))
             if isinstance(first, Rows) and first.kind in {"query", "lazy"}:
                 back, raised = way.operate(first.loc, "sql", at)
                 return [(each, None) for each in back], _sql(raised)
@@ -339,7 +362,7 @@ class Calls:
         if dotted in v.GATHERING:
             return self.gathered(arguments, at, way)
         if dotted in v.PASSING:
-            return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], [way.copy()]
+            return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], []
         if dotted == "functools.partial":
             return [(way, Bound(tuple(a for a in arguments if a is not None)))], []
         result = self.of.value(call)
@@ -359,7 +382,7 @@ class Calls:
             elif way.state(loc).lent is not None:
                 way.faults.append(("use while lent", loc, way.state(loc).lent))
             way.update(loc, lent=at, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
-        return [(way, Bound(tuple(Ref(loc) for loc in locs)) if locs else None)], [way.copy()]
+        return [(way, Bound(tuple(Ref(loc) for loc in locs), runs=True) if locs else None)], [way.copy()]
 
     def task(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
         first = arguments[0] if arguments else None
@@ -443,7 +466,7 @@ class Calls:
         match value:
             case Ref(loc):
                 state = way.state(loc)
-                way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, opened=state.opened or at)
+                way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, reopened=None, opened=state.opened or at)
                 return [(way, value, Scope("session", value))], []
             case Handle(loc, "maker", opened):
                 loc = self.fresh(loc, way)
@@ -457,7 +480,7 @@ class Calls:
                 if state.kind == "async":
                     ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
                 for each in ways:
-                    each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None)
+                    each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None, reopened=None)
                 return [(each, value, Scope(kind, value)) for each in ways], raised
             case Scope("closing" | "null", inner):
                 if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
@@ -494,6 +517,13 @@ class Calls:
             case Scope("begin" | "nested" as kind, Handle(loc)):
                 ended, raised = self.ended(loc, kind, way, at, raising)
                 return ended, raised, []
+            case Scope("stack"):
+                ways = [way]
+                for loc, state in list(way.heap.items()):
+                    if state.owner == "stack":
+                        way.update(loc, owner="with")
+                        ways = [w for each in ways for w in self.closed(loc, each, at, raising)]
+                return ways, [], []
             case Scope("suppress"):
                 return ([], [], [way]) if raising else ([way], [], [])
             case Scope("thread" | "process" | "group", _, _):
@@ -514,9 +544,11 @@ class Calls:
         if state.is_connection:
             way.update(loc, txn=IDLE, given_back=True, closed=at)
             return [way]
+        if state.stored is not None and not raising:
+            way.faults.append(("stored", loc, state.stored))
         blocks = state.blocks
         way.update(
-            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None
+            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None
         )  # fmt: skip
         return [way]
 

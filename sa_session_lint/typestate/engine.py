@@ -278,12 +278,12 @@ class Engine:
             for loc in locs_in(value):
                 state = each.state(loc)
                 if loc not in reach and loc[0] == "in" and state.owner in {"here", "returned"}:
-                    each.heap[loc] = state._replace(owner="here", opened=state.opened or at)
-            for loc in [each_loc for each_loc in each.heap if each_loc[0] == "in" and each_loc[1] == at and each_loc not in locs_in(value) and not stop]:
+                    each.heap[loc] = state._replace(owner="here", opened=at)
+            for loc in [each_loc for each_loc in each.heap if each_loc[0] == "in" and each_loc[1] == at and each_loc not in locs_in(value) and each_loc not in reach and not stop]:
                 del each.heap[loc]
             for kind, loc, _ in effect.faults:
                 if loc in back:
-                    each.faults.append((kind, back[loc], owners[back[loc]].closed or owners[back[loc]].poisoned))
+                    each.faults.append((kind, back[loc], owners[back[loc]].poisoned))
             env_back = frozenset((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
@@ -307,7 +307,7 @@ class Engine:
             elif case.end > ABANDONED:
                 for loc, state in list(each.heap.items()):
                     if loc[0] == "in" and loc[1] == at and state.owner in {"here", "yielded"}:
-                        each.heap[loc] = state._replace(owner="with", opened=state.opened or at)
+                        each.heap[loc] = state._replace(owner="with", opened=at)
                 back.append((each, case.value, Managed(function, case.env, case.end)))
         return back, raised
 
@@ -361,7 +361,7 @@ def _nesting(loc: Loc) -> int:
     return 1 + _nesting(loc[2]) if loc and loc[0] == "in" and len(loc) > 2 else 0  # type: ignore[arg-type]  # a Loc within a Loc
 
 
-CERTAIN = frozenset({"use after close", "use of done", "begin of begun"})
+CERTAIN = frozenset({"use after close", "use of done", "begin of begun", "rows after close"})
 """Faults that are faults only when every way to their step meets them."""
 
 
@@ -374,10 +374,15 @@ def certain(found: Followed) -> list[Met]:
         counts.setdefault((met.step, met.kind, met.loc), set()).add(met.disjunct)
     kept: list[Met] = []
     for met in found.met:
-        if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < len(found.ways[met.step]):
+        if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < sum(not _had(way, met) for way in found.ways[met.step]):
             continue
         kept.append(met)
     return kept
+
+
+def _had(way: Disjunct, met: Met) -> bool:
+    """Whether a way has met this fault before: it is the next turn of a loop."""
+    return met.kind == "use after close" and any(loc == met.loc and state.reopened == met.related for loc, state in way.heap)
 
 
 __all__ = ["ANY", "Case", "Engine", "Followed", "Met", "SketchStep", "certain"]

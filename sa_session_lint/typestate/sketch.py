@@ -41,7 +41,7 @@ class SketchStep:
     option: int = 0
     names: tuple[str, ...] = ()
     handler: int = 0
-    endless: bool = False
+    lazy: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +67,11 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
     match expression:
         case Name(name):
             found.add(name)
-        case Attribute(value, _) | Await(value) | Enter(value) | Each(value) | Star(value) | Series(value) | Lambda(value):
+        case Series(value, _, source):
+            names_in(value, found, calls)
+            if source is not None:
+                names_in(source, found, calls)
+        case Attribute(value, _) | Await(value) | Enter(value) | Each(value) | Star(value) | Lambda(value):
             names_in(value, found, calls)
         case Call():
             calls.append(expression)
@@ -107,6 +111,8 @@ def contract(steps: dict[int, SketchStep], start: int, keep: Callable[[SketchSte
     for at, step in steps.items():
         if keep(step):
             light[at] = step
+        elif step.op == "leave" and step.raising and step.error is not None:
+            alias[at] = step.error  # what is not followed swallows nothing
         elif step.error is not None and step.op != "next":
             light[at] = SketchStep("may", step.at, step.next[:1], step.error)
         elif len(step.next) > 1:
@@ -152,5 +158,5 @@ def contract(steps: dict[int, SketchStep], start: int, keep: Callable[[SketchSte
 
 def _moved(step: SketchStep, to: tuple[int, ...], error: int | None, base: int | None) -> SketchStep:
     return SketchStep(
-        step.op, step.at, to, error, base, step.value, step.targets, step.condition, step.raising, step.option, step.names, step.handler, step.endless
+        step.op, step.at, to, error, base, step.value, step.targets, step.condition, step.raising, step.option, step.names, step.handler, step.lazy
     )

@@ -101,9 +101,10 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A function that takes values with it: a closure, a bound method, a partial."""
+    """A function that takes values with it: a closure, a bound method, a partial; or what `runs` beside the caller with them."""
 
     inner: tuple[Abstract, ...]
+    runs: bool = False
 
 
 Abstract: TypeAlias = "Ref | Handle | Rows | Pending | Scope | Managed | Record | Group | Known | Some | Bound | None"
@@ -127,6 +128,9 @@ class SessionState(NamedTuple):
     given_back: bool = False
     poisoned: Place | None = None
     saved: bool = False
+    reopened: Place | None = None
+    removed: bool = False
+    stored: Place | None = None
 
     @property
     def is_connection(self) -> bool:
@@ -195,8 +199,8 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
             return Handle(names.get(loc, loc), kind, at)
         case Group(items, more):
             return Group(tuple(renamed(item, names) for item in items), more)
-        case Bound(items):
-            return Bound(tuple(renamed(item, names) for item in items))
+        case Bound(items, runs):
+            return Bound(tuple(renamed(item, names) for item in items), runs)
         case Record(path, qualname, fields):
             return Record(path, qualname, tuple((name, renamed(field, names)) for name, field in fields))
         case Pending(call, arguments, receiver, task):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Lambda, Name, Row, Series, Star, dotted
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Lambda, Name, Row, Series, Star, Table, dotted
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE
 from sa_session_lint.model.value import Class, External, Generator, Instance, Manager, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.calls import Calls
@@ -60,6 +60,10 @@ class Transfer:
     def after(self, step: SketchStep, disjunct: Disjunct) -> Arrivals:
         """Where control goes from a step on one way, and what is known there."""
         way = Way(disjunct)
+        if step.op in {"call", "may", "await"}:  # stored so that what the block calls finds it
+            for loc, state in disjunct.heap:
+                if state.stored is not None:
+                    way.update(loc, stored=None)
         match step.op:
             case "call" if isinstance(step.value, Call):
                 yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
@@ -96,7 +100,7 @@ class Transfer:
                 if step.error is not None:
                     yield step.error, way
             case "catch":
-                if not (way.raising == "sql" and step.names and set(step.names) <= v.OTHER_ERRORS):
+                if way.raising != "sql" or not v.FLUSH_ERRORS.isdisjoint(step.names):
                     way.raising = None
                     way.clear()
                     yield step.next[0], way
@@ -120,11 +124,11 @@ class Transfer:
         for way, value in back:
             way.bind(key, value)
             yield step.next[0], way
-        if step.error is not None:
-            for way in raised:
+        for way in raised:
+            if step.error is not None or way.faults:
                 way.raising = way.raising or "other"
                 way.clear()
-                yield step.error, way
+                yield RAISED if step.error is None else step.error, way
 
     # -- values -------------------------------------------------------------------------------------------------------
 
@@ -156,7 +160,12 @@ class Transfer:
             case Row(items):
                 values = tuple(self.evaluate(item, way) for item in items)
                 return Group(values) if any(locs_in(value) for value in values) else Some() if items else None
-            case Series(value, lazy):
+            case Table(pairs):
+                return Group(tuple(held)) if any(locs_in(each) for each in (held := [self.evaluate(value, way) for _, value in pairs])) else Some()
+            case Series(value, lazy, source):
+                read = self.evaluate(source, way) if lazy and source is not None else None
+                if isinstance(read, Rows):
+                    return Rows(read.loc, "lazy", read.entities)
                 inner = self.evaluate(value, way)
                 return Group((inner,), open=True) if locs_in(inner) else None
             case Star(value):
@@ -190,7 +199,7 @@ class Transfer:
             case Ref():
                 return owner if expression.name == "sync_session" else Bound((owner,)) if expression.name not in {"bind", "info", "no_autoflush"} else None
             case Rows():
-                return owner
+                return None if expression.name in {"statement", "selectable", "session"} else owner
             case None:
                 return self.ambient(expression, way)
         return None
@@ -264,7 +273,7 @@ class Transfer:
         for loc in locs_in(value):
             state = way.state(loc)
             if state.owner == "with" and isinstance(value, Ref):
-                way.faults.append(("stored", loc, self.place(at)))
+                way.update(loc, stored=self.place(at))
             elif state.owner == "here":
                 way.update(loc, owner="stored", unsaved=None, begun=None)
 
@@ -345,10 +354,13 @@ class Transfer:
         value = self.evaluate(step.value, way)
         ways = [way]
         raised: list[Way] = []
-        if isinstance(value, Rows) and value.kind in {"query", "lazy"}:
+        if isinstance(value, Rows) and value.kind in {"query", "lazy"} and not step.lazy:
             ways, raised = way.operate(value.loc, "sql", self.place(step.at))
+        if isinstance(value, Rows) and value.kind == "result" and value.entities and way.state(value.loc).closed is not None:
+            way.faults.append(("rows after close", value.loc, None))
         for each in ways:
-            each.clear()
+            if step.targets:
+                each.clear()
             done = each.copy()
             done.faults = []
             for target, expression in step.targets:
@@ -380,13 +392,14 @@ class Transfer:
 
     def suspend(self, step: SketchStep, way: Way) -> Arrivals:
         value = self.evaluate(step.value, way) if step.value is not None else None
+        if step.option and isinstance(value, Rows) and value.kind in {"query", "lazy"}:  # `yield from`
+            way.operate(value.loc, "sql", self.place(step.at))
+            if way.state(value.loc).txn is not ANY:
+                way.update(value.loc, txn=CONN)
+            value = None
         if self.sketch.is_generator and not self.facts.suspends(self.sketch):
             held = [loc for loc, state in way.heap.items() if state.txn is CONN and state.owner in {"here", "with"}]
             way.faults += [("held at yield", loc, None) for loc in held if loc not in locs_in(value)]
-            for loc in locs_in(value):
-                state = way.state(loc)
-                if isinstance(value, Ref) and state.owner == "with":
-                    way.faults.append(("yielded", loc, self.place(step.at)))
         for loc in locs_in(value):
             if isinstance(value, Rows):
                 continue

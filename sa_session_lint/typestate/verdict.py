@@ -50,13 +50,16 @@ def leaks(found: Followed) -> Iterator[Leak]:
                 back.add(loc)
             if state.owner in FOREIGN:
                 foreign.add(loc)
+    foreign |= {_origin(loc) for disjunct in found.ends(RETURNED) for loc in locs_in(dict(disjunct.env).get("return"))}
+    names = {name for name, _ in found.sketch.parameters}
+    foreign |= {_origin(loc) for _, way in found.came for key, value in way.env if key in names for loc in locs_in(value)}  # `session = session or Session()`
     seen: set[Loc] = set()
     for end in (RETURNED, RAISED):
         for disjunct in found.ends(end):
             value = dict(disjunct.env).get("return")
             for loc, state in sorted(disjunct.heap, key=repr):
                 origin = _origin(loc)
-                if state.owner != "here" or state.txn not in HOLDING or origin in foreign or origin in seen:
+                if state.owner != "here" or state.txn not in HOLDING or state.reopened is not None or state.begun is not None or origin in foreign or origin in seen:
                     continue
                 if end == RETURNED and loc in locs_in(value):
                     continue
@@ -83,15 +86,29 @@ def losses(found: Followed) -> Iterator[Loss]:
     foreign = {loc for _, disjunct in found.came for loc, state in disjunct.heap if state.owner in FOREIGN}
     seen: set[Place] = set()
     for met in found.met:
+        if met.kind == "lost" and dict(met.disjunct.heap)[met.loc].maker is None:
+            continue  # whose engine may commit by itself
         if met.kind == "lost" and met.related is not None and met.related not in saved | seen and met.loc not in foreign:
             seen.add(met.related)
             yield Loss(met.loc, dict(met.disjunct.heap)[met.loc], met.related, met.step, met.disjunct)
     for disjunct in found.ends(RETURNED):
         value = dict(disjunct.env).get("return")
         for loc, state in disjunct.heap:
-            if state.unsaved is not None and state.owner == "here" and loc not in foreign and state.unsaved not in saved | seen and loc not in locs_in(value):
+            if state.unsaved is not None and state.owner == "here" and state.maker is not None and loc not in foreign and state.unsaved not in saved | seen and loc not in locs_in(value):
                 seen.add(state.unsaved)
                 yield Loss(loc, state, state.unsaved, RETURNED, disjunct)
+
+
+def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
+    """Each `begin()` of a session of the function's own after which some way ends, nothing raised, with the transaction still open."""
+    if found.coarse:
+        return
+    seen: set[Place] = set()
+    for disjunct in found.ends(RETURNED):
+        for loc, state in disjunct.heap:
+            if state.begun is not None and state.owner == "here" and state.begun not in seen and loc not in locs_in(dict(disjunct.env).get("return")):
+                seen.add(state.begun)
+                yield state.begun, loc, disjunct
 
 
 def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int = 6) -> list[Station]:

@@ -61,8 +61,9 @@ class Way:
         if state.is_connection:
             return self._on_connection(loc, operation, at)
         if state.closed is not None and operation in {"add", "sql", "get"}:
-            self.faults.append(("use after close", loc, state.closed))
-            self.update(loc, closed=None)
+            if state.owner not in {"given", "stored", "yielded"}:
+                self.faults.append(("use after close", loc, at))
+            self.update(loc, closed=None, reopened=at)
             state = self.state(loc)
         if state.lent is not None and operation not in {"none", "any"}:
             self.faults.append(("use while lent", loc, state.lent))
@@ -72,6 +73,8 @@ class Way:
             return [], [self._arrived(loc, txn=txn) for txn in arrival.raised]
         after, raised_to = _refined(state, operation, arrival.after, arrival.raised)
         changes = _changes(state, operation, at, write)
+        if state.begun is not None and operation in {"commit", "rollback", "close"} and self.raising is None:
+            self.faults.append(("begun ended", loc, state.begun))
         if state.unsaved is not None and operation == "commit":
             self.faults.append(("saved", loc, state.unsaved))
         if state.unsaved is not None and operation == "close" and self.raising is None and state.txn is not INACTIVE:
@@ -118,13 +121,13 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
             held = state.txn in {CONN, INACTIVE, ANY}
             return {"unsaved": None, "begun": None, "poisoned": None, "given_back": state.given_back or held, "closed": None, "saved": operation == "commit" or state.saved}
         case "close":
-            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": True, "closed": at, "fresh": True}
+            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": True, "closed": at, "fresh": True, "reopened": None}
         case "none":
             return {}
         case "any":
             return {"unsaved": None, "closed": None, "begun": None, "fresh": False}
         case "begin":
-            return {"closed": None}
+            return {"closed": None, "reopened": None}
         case "flush":
             return {}
     changes: dict[str, object] = {"fresh": False}
