@@ -14,6 +14,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("finding",),
     ("scan", "guard", "visit_order", "walk", "source"),
     ("model",),
+    ("flow",),
+    ("typestate",),
     ("project",),
     ("checks",),
     ("catalogue", "config", "suppress"),

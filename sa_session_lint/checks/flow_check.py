@@ -111,7 +111,7 @@ class FlowCheck(Check):
                 if any(loc in locs_in(transfer.evaluate(part, Way(way))) for part in parts):
                     nodes.append(self.file.outline.nodes[step.at])
                     break
-        return sorted(nodes, key=lambda node: self.file.source.span_of(node))
+        return sorted(nodes, key=self.file.source.span_of)
 
     def name(self, disjunct: Disjunct, loc: Loc) -> str:
         """How the session is called where something happens to it."""

@@ -21,7 +21,7 @@ class GeneratorHoldsSession(FlowCheck):
         """Whether it says that it reads in pieces: such a generator is meant to be read while the session is open."""
         words = {"yield_per", "stream", "stream_scalars", "partitions", "stream_results"}
         for call in self.around.calls:
-            if isinstance(call.function, Attribute) and call.function.name in words or words & {key for key, _ in call.keywords}:
+            if (isinstance(call.function, Attribute) and call.function.name in words) or words & {key for key, _ in call.keywords}:
                 return True
         return False
 

@@ -35,7 +35,8 @@ def build(body: cst.BaseSuite, calm: Calm) -> Graph:
 
 def _size(body: cst.BaseSuite) -> int:
     """About how many steps a body has without any copy: its statements, twice."""
-    count, stack = 0, [body]
+    count = 0
+    stack: list[cst.CSTNode] = [body]
     while stack:
         node: Any = stack.pop()
         if isinstance(node, cst.SimpleStatementLine):
@@ -47,7 +48,7 @@ def _size(body: cst.BaseSuite) -> int:
             if isinstance(child, (list, tuple)):
                 stack += [c for c in child if isinstance(c, cst.CSTNode)]
             elif isinstance(child, cst.CSTNode):
-                stack.append(child)  # type: ignore[arg-type]  # an Else, Finally or suite
+                stack.append(child)
     return count
 
 

@@ -14,6 +14,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import (
+    UNKNOWN,
     Class,
     Coroutine,
     Engine,
@@ -26,7 +27,6 @@ from sa_session_lint.model.value import (
     Registry,
     Session,
     SessionClass,
-    UNKNOWN,
     Value,
 )
 from sa_session_lint.project.outline import Outline, Scope
@@ -236,15 +236,15 @@ class _Sketching:
             value = self.index.value(Name(parameter.name), self.scope, self.outline.path)
             if isinstance(value, (Session, Manager, Generator)) or (parameter.annotation is None and value is UNKNOWN):
                 names.add(parameter.name)
-        pairs = [(t, value) for step in steps.values() for t, value in step.targets]
+        pairs = [pair for step in steps.values() for pair in step.targets]
         growing = True
         while growing:
             growing = False
-            for target, value in pairs:
+            for target, bound in pairs:
                 name = target
                 while isinstance(name, (Attribute, Item)):
                     name = name.value
-                if isinstance(name, Name) and name.name in self.locals and name.name not in names and self.matters(value, names):
+                if isinstance(name, Name) and name.name in self.locals and name.name not in names and self.matters(bound, names):
                     names.add(name.name)
                     growing = True
         return frozenset(names)

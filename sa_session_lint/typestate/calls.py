@@ -8,15 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name, Row, Series, Star
+from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name, Row, Series, Star
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CONSUMING, CTXDONE, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
-from sa_session_lint.model.value import Class, Coroutine, Engine, External, Function, Made, Maker, Method, Place, Registry, Session, SessionClass, Value
+from sa_session_lint.model.value import (
+    Class,
+    Coroutine,
+    Engine,
+    External,
+    Function,
+    Made,
+    Maker,
+    Method,
+    Place,
+    Registry,
+    Session,
+    SessionClass,
+    Value,
+)
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
     Group,
     Handle,
-    Known,
     Loc,
     Managed,
     Pending,
@@ -91,8 +104,7 @@ class Calls:
     def receiver(self, function: Attribute, way: Way) -> Abstract:
         found = self.of.evaluate(function.value, way)
         if found is None:
-            bound = self.of.ambient(function, way)
-            return bound
+            return self.of.ambient(function, way)
         return found
 
     def fresh(self, loc: Loc, way: Way) -> Loc:
@@ -152,7 +164,7 @@ class Calls:
                 return self.on_handle(receiver, loc, kind, name, call, way)
             case Scope("thread" | "process" as kind) if name in v.POOL_METHODS:
                 return self.spawned(kind, arguments, self.of.place(call.at), way)
-            case Scope("group", _, at) if name == "create_task":
+            case Scope("group") if name == "create_task":
                 return self.task(arguments, self.of.place(call.at), way)
             case Scope("stack") if name in {"enter_context", "enter_async_context", "push", "callback", "push_async_exit", "push_async_callback"}:
                 for argument in arguments:
@@ -173,7 +185,7 @@ class Calls:
             case Pending(_, _, _, task) if name in {"cancel", "done", "add_done_callback", "result", "join"} and task is not None:
                 self.returned(receiver, way)
                 return [(way, None)], []
-            case Bound(inner):
+            case Bound():
                 if name in {"result", "join", "get", "wait", "cancel"}:
                     self.returned(receiver, way)
                     return [(way, None)], [way.copy()]
@@ -475,7 +487,8 @@ class Calls:
             case Handle(loc, kind):
                 if kind == "core":
                     return [(way, value, Scope("null", value))], []
-                ways, raised = [way], []
+                ways: list[Way] = [way]
+                raised: list[Way] = []
                 state = way.state(loc)
                 if state.kind == "async":
                     ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)

@@ -157,9 +157,7 @@ class Engine:
         elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):
             names = names[1:]
         positional = arguments[: len(call.arguments)]
-        for name, value in zip(names, positional, strict=False):
-            if value is not None:
-                env[name] = value
+        env.update({name: value for name, value in zip(names, positional, strict=False) if value is not None})
         for (key, _), value in zip(call.keywords, arguments[len(call.arguments) :], strict=True):
             if key in names and value is not None:
                 env[key] = value

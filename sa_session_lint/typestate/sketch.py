@@ -13,7 +13,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Lambda, Name, Row, Series, Star, Table
+from sa_session_lint.model.expression import (
+    Attribute,
+    Await,
+    Call,
+    Choice,
+    Const,
+    Each,
+    Enter,
+    Expression,
+    Item,
+    Lambda,
+    Name,
+    Row,
+    Series,
+    Star,
+    Table,
+)
 from sa_session_lint.typestate.state import Condition
 
 if TYPE_CHECKING:

@@ -12,7 +12,24 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Const, Each, Enter, Expression, Item, Lambda, Name, Row, Series, Star, Table, dotted
+from sa_session_lint.model.expression import (
+    Attribute,
+    Await,
+    Call,
+    Choice,
+    Const,
+    Each,
+    Enter,
+    Expression,
+    Item,
+    Lambda,
+    Name,
+    Row,
+    Series,
+    Star,
+    Table,
+    dotted,
+)
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE
 from sa_session_lint.model.value import Class, External, Generator, Instance, Manager, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.calls import Calls
@@ -161,7 +178,8 @@ class Transfer:
                 values = tuple(self.evaluate(item, way) for item in items)
                 return Group(values) if any(locs_in(value) for value in values) else Some() if items else None
             case Table(pairs):
-                return Group(tuple(held)) if any(locs_in(each) for each in (held := [self.evaluate(value, way) for _, value in pairs])) else Some()
+                values = tuple(self.evaluate(value, way) for _, value in pairs)
+                return Group(values, open=True) if any(locs_in(each) for each in values) else None
             case Series(value, lazy, source):
                 read = self.evaluate(source, way) if lazy and source is not None else None
                 if isinstance(read, Rows):
