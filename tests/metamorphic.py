@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.protocol import CONSUMING, METHODS, TERMINALS
 from sa_session_lint.project.lowering import outline
 from sa_session_lint.project.outline import Outline
 
@@ -143,7 +144,7 @@ def _bound(alias: cst.ImportAlias) -> str:
 def renamed(files: Files) -> Files:
     """Every identifier that the project defines, under a name that says nothing."""
     outlines = {path: outline(path, cst.parse_module(text)) for path, text in files.items() if path.endswith(".py")}
-    kept = {part for path in files for part in re.split(r"[/.]", path)} | _METHODS | v.SESSION_CALLS | v.ENDING_CALLS | v.ROUTE_METHODS
+    kept = {part for path in files for part in re.split(r"[/.]", path)} | _METHODS | v.SESSION_CALLS | set(METHODS) | TERMINALS | CONSUMING | v.ENDING_CALLS | v.ROUTE_METHODS
     own: set[str] = set()
     for found in outlines.values():
         own |= _defined(found)
