@@ -18,6 +18,7 @@ from sa_session_lint.finding import Failure, Finding, Severity, Span
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.index import Index
+from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.project.usage import runs_as_script
 from sa_session_lint.source import deep
 
@@ -165,7 +166,7 @@ def _check_project(request: Request, entries: catalogue.Catalogue, project: _Pro
         if (source := index.source(path)) is not None
     }
     return Report(
-        root, tuple(found), tuple(dict.fromkeys(failures)), len(wanted), len(index.consulted - checked), 0, 0.0, texts,
+        root, tuple(found), tuple(dict.fromkeys(failures)), len(wanted), len(index.consulted - checked), engine_of(index).coarse, 0.0, texts,
         settings.fail_on,
     )  # fmt: skip
 

@@ -16,22 +16,13 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
-from sa_session_lint.model.expression import Attribute, Call
+from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.tracking import engine_of, followed
+from sa_session_lint.project.tracking import followed
 from sa_session_lint.typestate.engine import Followed, Met, certain
-from sa_session_lint.typestate.state import Disjunct, Loc, SessionState, locs_in
+from sa_session_lint.typestate.state import Abstract, Disjunct, Loc, SessionState
 from sa_session_lint.typestate.verdict import history, name_of
-from sa_session_lint.typestate.way import Way
-
-
-def _loops(node: cst.CSTNode) -> Iterator[cst.While]:
-    for child in node.children:
-        if isinstance(child, cst.While):
-            yield child
-        if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
-            yield from _loops(child)
 
 
 class FlowCheck(Check):
@@ -78,40 +69,17 @@ class FlowCheck(Check):
         """What happened to the session on the way."""
         return [self.note(station.place, station.text) for station in history(self.found, step, disjunct, loc)]
 
-    def worker_loop(self, met: Met) -> cst.While | None:
-        """The endless loop that swallowed an error of a session opened before it."""
-        state = self.state(met)
-        node = self.file.outline.nodes[self.around.at]
-        loops = [loop for loop in _loops(node) if isinstance(loop.test, cst.Name) and loop.test.value == "True"] if isinstance(node, cst.FunctionDef) else []
-        for loop in loops:
-            if self.holds(loop, self.node(met.step)) and state.poisoned is not None and state.poisoned.path == self.file.path:
-                poisoned = self.at(state.poisoned)
-                if (self.holds(loop, poisoned) or not self.holds(node, poisoned)) and state.opened is not None and not self.holds(loop, self.at(state.opened)):
-                    return loop
-        return None
-
-    def holds(self, outer: cst.CSTNode, inner: cst.CSTNode) -> bool:
-        """Whether one node stands within another."""
-        around, within = self.file.source.span_of(outer), self.file.source.span_of(inner)
-        return (around.line, around.column) <= (within.line, within.column) and (within.end_line, within.end_column) <= (around.end_line, around.end_column)
-
-    def uses(self, loc: Loc) -> list[cst.CSTNode]:
-        """The calls by which a function works with a session, in the order of the text."""
-        engine = engine_of(self.index)
-        transfer = engine.transfer(self.found.sketch)
-        nodes: list[cst.CSTNode] = []
-        for at, step in self.found.sketch.steps.items():
-            call = step.value
-            if step.op != "call" or not isinstance(call, Call):
-                continue
-            parts = [*call.arguments, *(value for _, value in call.keywords)]
-            if isinstance(call.function, Attribute):
-                parts.append(call.function.value)
-            for way in self.found.ways.get(at, ()):
-                if any(loc in locs_in(transfer.evaluate(part, Way(way))) for part in parts):
-                    nodes.append(self.file.outline.nodes[step.at])
-                    break
-        return sorted(nodes, key=self.file.source.span_of)
+    def handed_out(self, found: Followed) -> Iterator[tuple[int, Disjunct, Abstract]]:
+        """Each `return` with what it hands out, as that is once the function has ended; the first way of each. Nothing of a coarse function."""
+        seen: set[tuple[int, Abstract]] = set()
+        for disjunct in found.ends(RETURNED) if not found.coarse else ():
+            value = dict(disjunct.env).get("return")
+            here = found.came.get((RETURNED, disjunct))
+            while here is not None and ((step := found.sketch.steps.get(here[0])) is None or step.op != "return"):
+                here = found.came.get(here)
+            if here is not None and (here[0], value) not in seen:
+                seen.add((here[0], value))
+                yield here[0], disjunct, value
 
     def name(self, disjunct: Disjunct, loc: Loc) -> str:
         """How the session is called where something happens to it."""

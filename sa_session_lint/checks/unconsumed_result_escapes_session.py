@@ -10,7 +10,6 @@ from sa_session_lint.typestate.state import Rows
 
 class UnconsumedResultEscapesSession(FlowCheck):
     rule = "unconsumed-result-escapes-session"
-
     kinds = frozenset({"rows after close"})
 
     def fault(self, met: Met) -> None:
@@ -21,17 +20,12 @@ class UnconsumedResultEscapesSession(FlowCheck):
     def function(self, found: Followed) -> None:
         super().function(found)
         seen: set[int] = set()
-        for disjunct in found.ends(RETURNED):
-            value, heap = dict(disjunct.env).get("return"), dict(disjunct.heap)
-            if not isinstance(value, Rows) or (not value.entities and value.kind == "result"):
+        for step, disjunct, value in self.handed_out(found):
+            if not isinstance(value, Rows) or (not value.entities and value.kind == "result") or step in seen:
                 continue
-            state = heap.get(value.loc)
-            here = (RETURNED, disjunct)
-            while here is not None and (found.sketch.steps.get(here[0]) is None or found.sketch.steps[here[0]].op != "return"):
-                here = found.came.get(here)  # type: ignore[assignment]  # until the start
-            if state is not None and state.owner in {"with", "here"} and state.closed is not None and here is not None and here[0] not in seen:
-                seen.add(here[0])
-                node = self.node(here[0])
-                name = self.name(disjunct, value.loc)
+            state = dict(disjunct.heap).get(value.loc)
+            if state is not None and state.owner in {"with", "here"} and state.closed is not None:
+                seen.add(step)
+                node, name = self.node(step), self.name(disjunct, value.loc)
                 shown = getattr(node, "value", None) or node
                 self.report(node, self.trail(RETURNED, disjunct, value.loc), name=name, call=self.code(shown), function=self.around.name)

@@ -264,9 +264,10 @@ class _Builder:
     def match_(self, node: cst.Match, then: int, exits: _Exits) -> int:
         otherwise = then
         for case in reversed(node.cases):
-            inside = self.add("bind", case, self.block(case.body, then, exits))
+            inside = self.block(case.body, then, exits)
             if case.guard is not None:
                 inside = self.test(case.guard, inside, otherwise, exits)
+            inside = self.add("bind", case, inside)  # a guard may read what the pattern has captured
             catchall = isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None
             otherwise = inside if catchall else self.add("test", case, inside, otherwise)
         return self.value(node.subject, otherwise, exits)

@@ -96,9 +96,6 @@ METHODS: dict[str, Operation] = {
 }  # fmt: skip
 """Method of a session -> what it does to the transaction; what is not listed may do anything."""
 
-CONNECTION_METHODS: dict[str, Operation] = {"close": "close", "invalidate": "close", "detach": "close", "__exit__": "close"}
-"""What gives a Core connection back; everything else leaves it out. https://docs.sqlalchemy.org/en/20/core/connections.html"""
-
 WRITES = frozenset({"add", "add_all", "delete", "merge", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods after which the session holds work that only a commit keeps."""
 

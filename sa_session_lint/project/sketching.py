@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from sa_session_lint.flow.build import build
-from sa_session_lint.flow.graph import Graph, Step
+from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row
 from sa_session_lint.model.protocol import METHODS
@@ -116,7 +116,7 @@ class _Sketching:
         names = frozenset({*self.scope.bindings, *(p.name for p in self.scope.parameters)}) - frozenset(self.scope.outer)
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
-            self.manages(), graph.coarse, me, closures, len(steps),
+            self.manages(), graph.coarse, me, closures,
         )  # fmt: skip
 
     def is_static(self) -> bool:
@@ -369,6 +369,3 @@ def _loaded(key: object) -> set[str]:
     if key and key[0] == "name":
         return {key[1]}
     return {name for part in key for name in _loaded(part)}
-
-
-__all__ = ["Graph", "interesting", "is_sessional", "is_slow", "may_matter", "sketch", "touches"]

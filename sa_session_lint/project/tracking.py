@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, Attribute, Call, Const, Expression, Name
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import Class, External, Function, Made, Method, Place, Session, Value
+from sa_session_lint.model.value import Class, External, Function, Made, Method, Session, Value
 from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.sketching import is_slow, may_matter, sketch, touches
@@ -147,9 +147,8 @@ def followed(index: Index, found: Outline, scope: Scope) -> Followed | None:
             if parameter.default == NONE and parameter.name in scope.bindings:
                 split.add(parameter.name)
         engine = engine_of(index)
-        return engine.follow(made, engine.entry(made, given, frozenset(split)))
+        result = engine.follow(made, engine.entry(made, given, frozenset(split)))
+        engine.coarse += result.coarse
+        return result
 
     return index.once(("followed", found.path, scope.qualname), search)
-
-
-__all__ = ["Place", "ProjectFacts", "engine_of", "followed", "sketch_of", "slow"]

@@ -18,6 +18,7 @@ from sa_session_lint.model.value import (
     Function,
     Made,
     Maker,
+    Manager,
     Method,
     Place,
     Registry,
@@ -39,6 +40,7 @@ from sa_session_lint.typestate.state import (
     Scope,
     SessionState,
     locs_in,
+    renamed,
     sessions_in,
 )
 from sa_session_lint.typestate.way import Way
@@ -114,8 +116,6 @@ class Calls:
             if old.txn in HOLDING and old.owner == "here":
                 way.heap["older", loc] = old
             names = {loc: ("older", loc)}
-            from sa_session_lint.typestate.state import renamed
-
             for key, value in list(way.env.items()):
                 if loc in locs_in(value):
                     way.env[key] = renamed(value, names)  # type: ignore[arg-type]  # Loc to Loc
@@ -593,8 +593,6 @@ def _sql(ways: list[Way]) -> list[Way]:
 
 
 def _manages(manages: bool, result: Value) -> bool:
-    from sa_session_lint.model.value import Manager
-
     return manages and isinstance(result, Manager)
 
 

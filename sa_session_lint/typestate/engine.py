@@ -12,10 +12,9 @@ from typing import TypeAlias
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import Call
-from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.typestate.facts import Facts
-from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Abstract, Disjunct, Known, Loc, Managed, Record, Ref, SessionState, Some, locs_in, renamed
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
@@ -39,7 +38,6 @@ class Met:
     loc: Loc
     related: Place | None
     disjunct: Disjunct
-    through: Place | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +81,9 @@ class Engine:
         self.effects: dict[object, Effect | None] = {}
         self.transfers: dict[int, Transfer] = {}
         self.depth = 0
+        self.open: set[tuple[str, str]] = set()
+        self.cut = False
+        self.coarse = 0
 
     def transfer(self, sketch: Sketch) -> Transfer:
         if id(sketch) not in self.transfers:
@@ -171,12 +172,15 @@ class Engine:
     def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
         """What following a sketch from a step with these values and states comes to; None when that is too much."""
         disjunct = Disjunct(frozenset(env.items()), frozenset(heap.items()), frozenset(), raising)
-        key = (sketch.function.path, sketch.function.qualname, start, disjunct, stop)
+        key = (self.depth, sketch.function.path, sketch.function.qualname, start, disjunct, stop)
         if key in self.effects:
             return self.effects[key]
-        if self.depth >= DEPTH:
-            return None
-        self.effects[key] = None  # a cycle gets the answer of an unknown call
+        function = (sketch.function.path, sketch.function.qualname)
+        if self.depth >= DEPTH or function in self.open:
+            self.cut |= function in self.open
+            return None  # what goes round in circles, or too deep, gets the answer of an unknown call
+        outer, self.cut = self.cut, False
+        self.open.add(function)
         self.depth += 1
         try:
             starts = [(start, disjunct)]
@@ -185,6 +189,8 @@ class Engine:
             found = self.follow(sketch, starts, stop)
         finally:
             self.depth -= 1
+            self.open.discard(function)
+            keep, self.cut = not self.cut, self.cut or outer  # an answer inside of a circle depends on where that was entered
         cases: dict[Case, None] = {}
         for end in (RETURNED, RAISED):
             for each in found.ends(end):
@@ -199,10 +205,14 @@ class Engine:
                         value = self.transfer(sketch).evaluate(step.value, Way(each)) if step.value is not None else None
                         cases[Case(at, each.heap, value, None, frozenset((k, v) for k, v in each.env if not isinstance(k, int)))] = None
         if found.coarse or len(cases) > CASES:
+            if keep:
+                self.effects[key] = None
             return None
         faults = tuple(dict.fromkeys((m.kind, m.loc, Place(sketch.function.path, sketch.steps[m.step].at)) for m in certain(found)))
-        self.effects[key] = Effect(tuple(cases), faults)
-        return self.effects[key]
+        effect = Effect(tuple(cases), faults)
+        if keep:
+            self.effects[key] = effect
+        return effect
 
     def _resumptions(self, sketch: Sketch, at: int, disjunct: Disjunct) -> list[tuple[int, Way]]:
         step = sketch.steps[at]
@@ -381,6 +391,3 @@ def certain(found: Followed) -> list[Met]:
 def _had(way: Disjunct, met: Met) -> bool:
     """Whether a way has met this fault before: it is the next turn of a loop."""
     return met.kind == "use after close" and any(loc == met.loc and state.reopened == met.related for loc, state in way.heap)
-
-
-__all__ = ["ANY", "Case", "Engine", "Followed", "Met", "SketchStep", "certain"]

@@ -75,7 +75,6 @@ class Sketch:
     coarse: bool = False
     me: str | None = None
     closures: dict[str, frozenset[str]] = field(default_factory=dict)
-    size: int = 0
 
 
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sa_session_lint.flow.graph import RAISED, RETURNED
+from sa_session_lint.flow.graph import RAISED
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import (
     Attribute,
@@ -30,25 +30,22 @@ from sa_session_lint.model.expression import (
     Table,
     dotted,
 )
-from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE
-from sa_session_lint.model.value import Class, External, Generator, Instance, Manager, Method, Place, Registry, Session, Value
+from sa_session_lint.model.protocol import ANY, CONN
+from sa_session_lint.model.value import Class, External, Instance, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.state import (
-    UNKNOWN_STATE,
     Abstract,
     Bound,
+    Condition,
     Disjunct,
     Group,
-    Handle,
     Known,
     Loc,
-    Managed,
     Pending,
     Record,
     Ref,
     Rows,
-    Scope,
     SessionState,
     Some,
     locs_in,
@@ -305,11 +302,8 @@ class Transfer:
             for each in self.assumed(step.condition, truth, way.copy()):
                 yield to, each
 
-    def assumed(self, condition: object, truth: bool, way: Way) -> Iterator[Way]:
+    def assumed(self, condition: Condition, truth: bool, way: Way) -> Iterator[Way]:
         """The way on which a condition is so, unless that contradicts what is known."""
-        from sa_session_lint.typestate.state import Condition
-
-        assert isinstance(condition, Condition)
         positive = truth != (condition.kind == "is not none")
         value = self.evaluate(condition.subject, way) if condition.subject is not None else None
         settled = _settled(condition.kind, value)
@@ -417,7 +411,7 @@ class Transfer:
             value = None
         if self.sketch.is_generator and not self.facts.suspends(self.sketch):
             held = [loc for loc, state in way.heap.items() if state.txn is CONN and state.owner in {"here", "with"}]
-            way.faults += [("held at yield", loc, None) for loc in held if loc not in locs_in(value)]
+            way.faults += [("held at yield", loc, None) for loc in sorted(held, key=repr) if loc not in locs_in(value)]
         for loc in locs_in(value):
             if isinstance(value, Rows):
                 continue
@@ -444,10 +438,3 @@ def _settled(kind: str, value: Abstract) -> bool | None:
     if isinstance(value, Group) and kind == "true" and not value.items:
         return None
     return kind == "true"
-
-
-def generator_value(value: Value) -> bool:
-    return isinstance(value, (Generator, Manager))
-
-
-__all__ = ["BEGUN", "CTXDONE", "IDLE", "INACTIVE", "RAISED", "RETURNED", "UNKNOWN_STATE", "External", "Handle", "Managed", "Pending", "Scope", "Some", "Transfer"]

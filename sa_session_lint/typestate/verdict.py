@@ -1,17 +1,13 @@
-"""What following a function has shown, put together: what leaks, what is lost, and how it came to that."""
+"""How a session came to be what it is at a step, in words, and what it is called there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.engine import Followed, Met
-from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, locs_in
-
-FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
+from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,95 +16,6 @@ class Station:
 
     place: Place
     text: str
-
-
-@dataclass(slots=True, eq=False)
-class Leak:
-    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways."""
-
-    loc: Loc
-    state: SessionState
-    end: int
-    disjunct: Disjunct
-    closes: tuple[Place, ...]
-    handed_back: bool
-
-
-def leaks(found: Followed) -> Iterator[Leak]:
-    """One leak for each session, the one that needs no exception first."""
-    if found.coarse:
-        return
-    closes: dict[Loc, dict[Place, None]] = {}
-    back: set[Loc] = set()
-    foreign: set[Loc] = set()
-    for _, disjunct in found.came:
-        for loc, state in disjunct.heap:
-            loc = _origin(loc)
-            if state.closed is not None:
-                closes.setdefault(loc, {})[state.closed] = None
-            if state.given_back:
-                back.add(loc)
-            if state.owner in FOREIGN:
-                foreign.add(loc)
-    foreign |= {_origin(loc) for disjunct in found.ends(RETURNED) for loc in locs_in(dict(disjunct.env).get("return"))}
-    names = {name for name, _ in found.sketch.parameters}
-    foreign |= {_origin(loc) for _, way in found.came for key, value in way.env if key in names for loc in locs_in(value)}  # `session = session or Session()`
-    seen: set[Loc] = set()
-    for end in (RETURNED, RAISED):
-        for disjunct in found.ends(end):
-            value = dict(disjunct.env).get("return")
-            for loc, state in sorted(disjunct.heap, key=repr):
-                origin = _origin(loc)
-                if state.owner != "here" or state.txn not in HOLDING or state.reopened is not None or state.begun is not None or origin in foreign or origin in seen:
-                    continue
-                if end == RETURNED and loc in locs_in(value):
-                    continue
-                seen.add(origin)
-                yield Leak(loc, state, end, disjunct, tuple(closes.get(origin, ())), origin in back)
-
-
-@dataclass(slots=True, eq=False)
-class Loss:
-    """Work that a session of the function's own never commits, though nothing is raised: `write` is its first write."""
-
-    loc: Loc
-    state: SessionState
-    write: Place
-    step: int
-    disjunct: Disjunct
-
-
-def losses(found: Followed) -> Iterator[Loss]:
-    """Each first write that no way saves and some way loses."""
-    if found.coarse:
-        return
-    saved = {met.related for met in found.met if met.kind == "saved"}
-    foreign = {loc for _, disjunct in found.came for loc, state in disjunct.heap if state.owner in FOREIGN}
-    seen: set[Place] = set()
-    for met in found.met:
-        if met.kind == "lost" and dict(met.disjunct.heap)[met.loc].maker is None:
-            continue  # whose engine may commit by itself
-        if met.kind == "lost" and met.related is not None and met.related not in saved | seen and met.loc not in foreign:
-            seen.add(met.related)
-            yield Loss(met.loc, dict(met.disjunct.heap)[met.loc], met.related, met.step, met.disjunct)
-    for disjunct in found.ends(RETURNED):
-        value = dict(disjunct.env).get("return")
-        for loc, state in disjunct.heap:
-            if state.unsaved is not None and state.owner == "here" and state.maker is not None and loc not in foreign and state.unsaved not in saved | seen and loc not in locs_in(value):
-                seen.add(state.unsaved)
-                yield Loss(loc, state, state.unsaved, RETURNED, disjunct)
-
-
-def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
-    """Each `begin()` of a session of the function's own after which some way ends, nothing raised, with the transaction still open."""
-    if found.coarse:
-        return
-    seen: set[Place] = set()
-    for disjunct in found.ends(RETURNED):
-        for loc, state in disjunct.heap:
-            if state.begun is not None and state.owner == "here" and state.begun not in seen and loc not in locs_in(dict(disjunct.env).get("return")):
-                seen.add(state.begun)
-                yield state.begun, loc, disjunct
 
 
 def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int = 6) -> list[Station]:
@@ -136,21 +43,11 @@ def name_of(disjunct: Disjunct, loc: Loc) -> str | None:
     return names[0] if names else None
 
 
-def name_in(found: Followed, met: Met) -> str | None:
-    return name_of(met.disjunct, met.loc)
-
-
 def _state(disjunct: Disjunct, loc: Loc) -> SessionState | None:
     for key, state in disjunct.heap:
         if key == loc:
             return state
     return None
-
-
-def _origin(loc: Loc) -> Loc:
-    while loc and loc[0] == "older":
-        loc = loc[1]  # type: ignore[assignment]  # a Loc within a Loc
-    return loc
 
 
 def _change(then: SessionState | None, now: SessionState | None) -> str | None:
