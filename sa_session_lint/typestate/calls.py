@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name, Row, Series, Star
-from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CONSUMING, CTXDONE, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
+from sa_session_lint.model.expression import Attribute, Await, Call, Name
+from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -43,6 +43,7 @@ from sa_session_lint.typestate.state import (
     renamed,
     sessions_in,
 )
+from sa_session_lint.typestate.statements import has_entities, is_dml, is_new
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Calls:
             case External(dotted):
                 return self.external(dotted, call, arguments, way)
             case Method(Made(dotted), name) if dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS:
-                return self.spawned("thread" if dotted in v.THREAD_POOLS else "process", arguments, at, way)
+                return self.of.concurrency.spawned("thread" if dotted in v.THREAD_POOLS else "process", arguments, at, way)
         result = of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
@@ -163,9 +164,9 @@ class Calls:
             case Handle(loc, kind):
                 return self.on_handle(receiver, loc, kind, name, call, way)
             case Scope("thread" | "process" as kind) if name in v.POOL_METHODS:
-                return self.spawned(kind, arguments, self.of.place(call.at), way)
+                return self.of.concurrency.spawned(kind, arguments, self.of.place(call.at), way)
             case Scope("group") if name == "create_task":
-                return self.task(arguments, self.of.place(call.at), way)
+                return self.of.concurrency.task(arguments, self.of.place(call.at), way)
             case Scope("stack") if name in {"enter_context", "enter_async_context", "push", "callback", "push_async_exit", "push_async_callback"}:
                 for argument in arguments:
                     for loc in sessions_in(argument):
@@ -183,22 +184,16 @@ class Calls:
                     return self.project(method, call, arguments, receiver, way)
                 return self.unknown((receiver, *arguments), way)
             case Pending(_, _, _, task) if name in {"cancel", "done", "add_done_callback", "result", "join"} and task is not None:
-                self.returned(receiver, way)
+                self.of.concurrency.returned(receiver, way)
                 return [(way, None)], []
             case Bound():
                 if name in {"result", "join", "get", "wait", "cancel"}:
-                    self.returned(receiver, way)
+                    self.of.concurrency.returned(receiver, way)
                     return [(way, None)], [way.copy()]
                 if name in {"start", "add_done_callback", "done", "is_alive", "terminate"}:
                     return [(way, None)], []
                 return self.unknown((receiver, *arguments), way)
         return None
-
-    def returned(self, value: Abstract, way: Way) -> None:
-        """What ran beside the caller has ended."""
-        for loc in locs_in(value):
-            if way.state(loc).lent is not None:
-                way.update(loc, lent=None)
 
     def on_session(self, loc: Loc, name: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         state = way.state(loc)
@@ -229,14 +224,14 @@ class Calls:
                 if name == "begin" and each.state(loc).txn is not ANY:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], raised
-        write = (name in WRITES and self.is_new(call)) or (operation == "sql" and self.is_dml(call))
+        write = (name in WRITES and is_new(self.of, call)) or (operation == "sql" and is_dml(self.of, call))
         back, raised = way.operate(loc, operation, at, write)
         value: Abstract = None
         if name == "query":
-            value = Rows(loc, "query", self.has_entities(call))
+            value = Rows(loc, "query", has_entities(self.of, call))
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
-            value = None if buffered else Rows(loc, "result", self.has_entities(call))
+            value = None if buffered else Rows(loc, "result", has_entities(self.of, call))
         self.second(loc, back, at)
         for each in back:
             if name == "reset":
@@ -253,34 +248,6 @@ class Calls:
                 for other, held in way.heap.items():
                     if other != loc and held.txn is CONN and held.maker == state.maker:
                         way.faults.append(("second", loc, held.opened))
-
-    def is_new(self, call: Call) -> bool:
-        """Whether what is added was surely made in this function; other objects may be added to be read. What is deleted is a write."""
-        name = call.function.name if isinstance(call.function, Attribute) else ""
-        if name == "merge":
-            return False
-        if name not in {"add", "add_all"} or not call.arguments:
-            return True
-        first = call.arguments[0]
-        parts = first.items if isinstance(first, Row) else (first.value,) if isinstance(first, Series) else (first,)
-        return all(isinstance(part, (Name, Call)) and self.of.is_made(part) for part in parts)
-
-    def is_dml(self, call: Call) -> bool:
-        first = call.arguments[0] if call.arguments else None
-        while isinstance(first, Call):
-            function = first.function
-            if isinstance(function, Attribute) and isinstance(function.value, (Call, Attribute)):
-                first = function.value
-                continue
-            value = self.of.value(function)
-            return isinstance(value, External) and value.dotted.startswith("sqlalchemy") and value.dotted.rpartition(".")[2] in {"insert", "update", "delete"}
-        return False
-
-    def has_entities(self, call: Call) -> bool:
-        """Whether a query asks for whole objects, as far as its text tells: columns survive the session, as do rows read ahead."""
-        if any(key == "execution_options" for key, _ in call.keywords):
-            return False
-        return False if not call.arguments else any(_asks_entity(self.of, argument) for argument in call.arguments)
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -310,17 +277,17 @@ class Calls:
                     return self.project(function, call, arguments, receiver, way, awaited=True)
                 return self.unknown((receiver, *arguments), way)
             case Pending():
-                self.returned(value, way)
+                self.of.concurrency.returned(value, way)
                 return [(way, None)], [way.copy()]
             case Group(items):
                 for item in items:
-                    self.returned(item, way)
+                    self.of.concurrency.returned(item, way)
                 return [(way, None)], [way.copy()]
             case Handle(loc, kind, at):
                 back, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
                 return [(each, value) for each in back], raised
             case Ref() | Bound() | Rows():
-                self.returned(value, way)
+                self.of.concurrency.returned(value, way)
                 return [(way, value)], [way.copy()]
         found = of.value(expression)
         if isinstance(found, Session):
@@ -366,13 +333,13 @@ class Calls:
         if dotted in v.THREAD_STARTERS:
             if dotted in {"asyncio.to_thread", "starlette.concurrency.run_in_threadpool", "fastapi.concurrency.run_in_threadpool", "anyio.to_thread.run_sync"}:
                 return self.unknown(arguments, way)  # awaited: handed over and back
-            return self.spawned("thread", arguments, at, way)
+            return self.of.concurrency.spawned("thread", arguments, at, way)
         if dotted in v.PROCESS_STARTERS:
-            return self.spawned("process", arguments, at, way)
+            return self.of.concurrency.spawned("process", arguments, at, way)
         if dotted in v.TASK_STARTERS:
-            return self.task(arguments, at, way)
+            return self.of.concurrency.task(arguments, at, way)
         if dotted in v.GATHERING:
-            return self.gathered(arguments, at, way)
+            return self.of.concurrency.gathered(arguments, at, way)
         if dotted in v.PASSING:
             return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], []
         if dotted == "functools.partial":
@@ -381,51 +348,6 @@ class Calls:
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
         return self.unknown(arguments, way)
-
-    def captured(self, call_arguments: tuple[Abstract, ...]) -> list[Loc]:
-        return [loc for argument in call_arguments for loc in sessions_in(argument)]
-
-    def spawned(self, kind: str, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
-        """Sessions are given to a thread or a process."""
-        locs = self.captured(arguments)
-        for loc in dict.fromkeys(locs):
-            if kind == "process":
-                way.faults.append(("to process", loc, at))
-            elif way.state(loc).lent is not None:
-                way.faults.append(("use while lent", loc, way.state(loc).lent))
-            way.update(loc, lent=at, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
-        return [(way, Bound(tuple(Ref(loc) for loc in locs), runs=True) if locs else None)], [way.copy()]
-
-    def task(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
-        first = arguments[0] if arguments else None
-        if isinstance(first, Pending):
-            for loc in dict.fromkeys(sessions_in(first)):
-                if way.state(loc).lent is not None:
-                    way.faults.append(("shared by tasks", loc, way.state(loc).lent))
-                way.update(loc, lent=at)
-            return [(way, Pending(first.call, first.arguments, first.receiver, at))], []
-        return self.unknown(arguments, way)
-
-    def gathered(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
-        counts: dict[Loc, int] = {}
-
-        def count(value: Abstract) -> None:
-            if isinstance(value, Group):
-                for item in value.items:
-                    count(item)
-                    if value.open:
-                        count(item)
-            else:
-                for loc in dict.fromkeys(sessions_in(value)):
-                    counts[loc] = counts.get(loc, 0) + 1
-
-        for argument in arguments:
-            count(argument)
-        for loc, number in counts.items():
-            if number > 1:
-                way.faults.append(("shared by tasks", loc, at))
-            way.update(loc, txn=ANY, lent=None, unsaved=None, fresh=False)
-        return [(way, None)], [way.copy()]
 
     # -- functions of the project -------------------------------------------------------------------------------------
 
@@ -470,121 +392,6 @@ class Calls:
         back, raised = self.of.engine.invoke(found, env, way, self.of.place(call.at), keep_self=True)
         return [(each, value if isinstance(value, Record) else None) for each, value in back], raised
 
-    # -- with-blocks --------------------------------------------------------------------------------------------------
-
-    def entered(self, value: Abstract, way: Way, number: int) -> tuple[list[tuple[Way, Abstract, Abstract]], list[Way]]:
-        """Enter a context manager: the ways on, each with what is bound and what is to be left again."""
-        at = self.of.place(number)
-        match value:
-            case Ref(loc):
-                state = way.state(loc)
-                way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, reopened=None, opened=state.opened or at)
-                return [(way, value, Scope("session", value))], []
-            case Handle(loc, "maker", opened):
-                loc = self.fresh(loc, way)
-                way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened)
-                return [(way, Ref(loc), Scope("maker", Ref(loc)))], []
-            case Handle(loc, kind):
-                if kind == "core":
-                    return [(way, value, Scope("null", value))], []
-                ways: list[Way] = [way]
-                raised: list[Way] = []
-                state = way.state(loc)
-                if state.kind == "async":
-                    ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
-                for each in ways:
-                    each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None, reopened=None)
-                return [(each, value, Scope(kind, value)) for each in ways], raised
-            case Scope("closing" | "null", inner):
-                if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
-                    way.update(inner.loc, owner="with")
-                return [(way, inner, value)], []
-            case Scope():
-                return [(way, value, value)], []
-            case Managed(function, env, None):
-                return self.of.engine.managed(function, dict(env), way, at)
-            case Record(path, qualname):
-                for name in ("__enter__", "__aenter__"):
-                    method = self.of.facts.method(Class(path, qualname), name)
-                    found = self.of.facts.sketch(method) if method is not None else None
-                    if found is not None and found.me is not None:
-                        back, raised = self.of.engine.invoke(found, {found.me: value}, way, at)
-                        return [(each, bound, None) for each, bound in back], raised
-                way.escape(value)
-                return [(way, None, None)], [way.copy()]
-            case Bound() | Rows() | Pending():
-                for loc in sessions_in(value):
-                    way.escape(Ref(loc))
-                return [(way, value if isinstance(value, Rows) else None, None)], [way.copy()]
-        return [(way, None, None)], [way.copy()]
-
-    def left(self, manager: Abstract, way: Way, number: int, raising: bool) -> tuple[list[Way], list[Way], list[Way]]:
-        """Leave a context manager: the ways on, those on which leaving raises, and those whose exception it swallowed."""
-        at = self.of.place(number)
-        match manager:
-            case Scope("session", Ref(loc)) | Scope("closing", Ref(loc)):
-                return self.closed(loc, way, at, raising), [], []
-            case Scope("maker", Ref(loc)):
-                ended, raised = self.ended(loc, "begin", way, at, raising)
-                return [w for each in ended for w in self.closed(loc, each, at, raising)], [w for e in raised for w in self.closed(loc, e, at, True)], []
-            case Scope("begin" | "nested" as kind, Handle(loc)):
-                ended, raised = self.ended(loc, kind, way, at, raising)
-                return ended, raised, []
-            case Scope("stack"):
-                ways = [way]
-                for loc, state in list(way.heap.items()):
-                    if state.owner == "stack":
-                        way.update(loc, owner="with")
-                        ways = [w for each in ways for w in self.closed(loc, each, at, raising)]
-                return ways, [], []
-            case Scope("suppress"):
-                return ([], [], [way]) if raising else ([way], [], [])
-            case Scope("thread" | "process" | "group", _, _):
-                for loc in list(way.heap):
-                    if way.state(loc).lent is not None:
-                        way.update(loc, lent=None)
-                return [way], [], []
-            case Managed(function, env, resume) if resume is not None:
-                return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
-        return [way], [], []
-
-    def closed(self, loc: Loc, way: Way, at: Place, raising: bool) -> list[Way]:
-        state = way.state(loc)
-        if state.lent is not None and not raising:
-            way.faults.append(("closed while lent", loc, state.lent))
-        if state.unsaved is not None and not raising and state.owner in {"with", "here"} and state.txn is not INACTIVE:
-            way.faults.append(("lost", loc, state.unsaved))
-        if state.is_connection:
-            way.update(loc, txn=IDLE, given_back=True, closed=at)
-            return [way]
-        if state.stored is not None and not raising:
-            way.faults.append(("stored", loc, state.stored))
-        blocks = state.blocks
-        way.update(
-            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None
-        )  # fmt: skip
-        return [way]
-
-    def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way]]:
-        """The block of a transaction or savepoint ends: it commits, or rolls back what raised."""
-        state = way.state(loc)
-        blocks = state.blocks[:-1]
-        if state.txn is CTXDONE:
-            way.update(loc, txn=CTXDONE if blocks else IDLE, blocks=blocks)
-            return [way], []
-        if kind == "nested":
-            txn = CONN if state.txn in {INACTIVE, CONN} else state.txn
-            way.update(loc, txn=txn, blocks=blocks, poisoned=None)
-            return [way], []
-        if state.unsaved is not None and not raising:
-            way.faults.append(("saved", loc, state.unsaved))
-        failed = [way.copy()] if not raising and not state.fresh else []
-        for each in failed:
-            each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True)
-            each.raising = "sql"
-        way.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, saved=not raising or state.saved)
-        return [way], failed
-
 
 def _sql(ways: list[Way]) -> list[Way]:
     for way in ways:
@@ -594,17 +401,3 @@ def _sql(ways: list[Way]) -> list[Way]:
 
 def _manages(manages: bool, result: Value) -> bool:
     return manages and isinstance(result, Manager)
-
-
-def _asks_entity(of: Transfer, argument: Expression) -> bool:
-    if isinstance(argument, Star):
-        return False
-    if isinstance(argument, Call):
-        function = argument.function
-        if isinstance(function, Attribute) and isinstance(function.value, Call):
-            return _asks_entity(of, function.value)
-        value = of.value(function)
-        if isinstance(value, External) and value.dotted.rpartition(".")[2] == "select":
-            return any(_asks_entity(of, inner) for inner in argument.arguments)
-        return False
-    return isinstance(of.value(argument), Class)

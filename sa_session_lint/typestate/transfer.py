@@ -32,7 +32,9 @@ from sa_session_lint.model.expression import (
 )
 from sa_session_lint.model.protocol import ANY, CONN
 from sa_session_lint.model.value import Class, External, Instance, Method, Place, Registry, Session, Value
+from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
+from sa_session_lint.typestate.concurrency import Concurrency
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.state import (
     Abstract,
@@ -67,6 +69,8 @@ class Transfer:
         self.facts = engine.facts
         self.path = sketch.function.path
         self.calls = Calls(self)
+        self.blocks = Blocks(self)
+        self.concurrency = Concurrency(self)
 
     def place(self, at: int) -> Place:
         return Place(self.path, at)
@@ -329,7 +333,7 @@ class Transfer:
             loc: Loc = ("given", self.place(step.at))
             way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
             value = Ref(loc)
-        back, raised = self.calls.entered(value, way, step.at)
+        back, raised = self.blocks.entered(value, way, step.at)
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager
@@ -347,7 +351,7 @@ class Transfer:
         manager = way.env.pop(("with", step.at), None)
         if step.raising:
             way.clear()
-        back, raised, swallowed = self.calls.left(manager, way, step.at, step.raising)
+        back, raised, swallowed = self.blocks.left(manager, way, step.at, step.raising)
         for each in back:
             if not step.raising:
                 yield step.next[0], each

@@ -1,0 +1,153 @@
+"""With-blocks: what entering a context manager does to a session, and what each way out of it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model.protocol import BEGUN, CONN, CTXDONE, IDLE, INACTIVE
+from sa_session_lint.model.value import (
+    Class,
+    Place,
+)
+from sa_session_lint.typestate.state import (
+    Abstract,
+    Bound,
+    Handle,
+    Loc,
+    Managed,
+    Pending,
+    Record,
+    Ref,
+    Rows,
+    Scope,
+    SessionState,
+    sessions_in,
+)
+from sa_session_lint.typestate.way import Way
+
+if TYPE_CHECKING:
+    from sa_session_lint.typestate.transfer import Transfer
+
+
+
+class Blocks:
+    """The with-blocks of one sketch."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self.of = transfer
+
+    def entered(self, value: Abstract, way: Way, number: int) -> tuple[list[tuple[Way, Abstract, Abstract]], list[Way]]:
+        """Enter a context manager: the ways on, each with what is bound and what is to be left again."""
+        at = self.of.place(number)
+        match value:
+            case Ref(loc):
+                state = way.state(loc)
+                way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, reopened=None, opened=state.opened or at)
+                return [(way, value, Scope("session", value))], []
+            case Handle(loc, "maker", opened):
+                loc = self.of.calls.fresh(loc, way)
+                way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened)
+                return [(way, Ref(loc), Scope("maker", Ref(loc)))], []
+            case Handle(loc, kind):
+                if kind == "core":
+                    return [(way, value, Scope("null", value))], []
+                ways: list[Way] = [way]
+                raised: list[Way] = []
+                state = way.state(loc)
+                if state.kind == "async":
+                    ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
+                for each in ways:
+                    each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None, reopened=None)
+                return [(each, value, Scope(kind, value)) for each in ways], raised
+            case Scope("closing" | "null", inner):
+                if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
+                    way.update(inner.loc, owner="with")
+                return [(way, inner, value)], []
+            case Scope():
+                return [(way, value, value)], []
+            case Managed(function, env, None):
+                return self.of.engine.managed(function, dict(env), way, at)
+            case Record(path, qualname):
+                for name in ("__enter__", "__aenter__"):
+                    method = self.of.facts.method(Class(path, qualname), name)
+                    found = self.of.facts.sketch(method) if method is not None else None
+                    if found is not None and found.me is not None:
+                        back, raised = self.of.engine.invoke(found, {found.me: value}, way, at)
+                        return [(each, bound, None) for each, bound in back], raised
+                way.escape(value)
+                return [(way, None, None)], [way.copy()]
+            case Bound() | Rows() | Pending():
+                for loc in sessions_in(value):
+                    way.escape(Ref(loc))
+                return [(way, value if isinstance(value, Rows) else None, None)], [way.copy()]
+        return [(way, None, None)], [way.copy()]
+
+
+    def left(self, manager: Abstract, way: Way, number: int, raising: bool) -> tuple[list[Way], list[Way], list[Way]]:
+        """Leave a context manager: the ways on, those on which leaving raises, and those whose exception it swallowed."""
+        at = self.of.place(number)
+        match manager:
+            case Scope("session", Ref(loc)) | Scope("closing", Ref(loc)):
+                return self.closed(loc, way, at, raising), [], []
+            case Scope("maker", Ref(loc)):
+                ended, raised = self.ended(loc, "begin", way, at, raising)
+                return [w for each in ended for w in self.closed(loc, each, at, raising)], [w for e in raised for w in self.closed(loc, e, at, True)], []
+            case Scope("begin" | "nested" as kind, Handle(loc)):
+                ended, raised = self.ended(loc, kind, way, at, raising)
+                return ended, raised, []
+            case Scope("stack"):
+                ways = [way]
+                for loc, state in list(way.heap.items()):
+                    if state.owner == "stack":
+                        way.update(loc, owner="with")
+                        ways = [w for each in ways for w in self.closed(loc, each, at, raising)]
+                return ways, [], []
+            case Scope("suppress"):
+                return ([], [], [way]) if raising else ([way], [], [])
+            case Scope("thread" | "process" | "group", _, _):
+                for loc in list(way.heap):
+                    if way.state(loc).lent is not None:
+                        way.update(loc, lent=None)
+                return [way], [], []
+            case Managed(function, env, resume) if resume is not None:
+                return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
+        return [way], [], []
+
+
+    def closed(self, loc: Loc, way: Way, at: Place, raising: bool) -> list[Way]:
+        state = way.state(loc)
+        if state.lent is not None and not raising:
+            way.faults.append(("closed while lent", loc, state.lent))
+        if state.unsaved is not None and not raising and state.owner in {"with", "here"} and state.txn is not INACTIVE:
+            way.faults.append(("lost", loc, state.unsaved))
+        if state.is_connection:
+            way.update(loc, txn=IDLE, given_back=True, closed=at)
+            return [way]
+        if state.stored is not None and not raising:
+            way.faults.append(("stored", loc, state.stored))
+        blocks = state.blocks
+        way.update(
+            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None
+        )  # fmt: skip
+        return [way]
+
+
+    def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way]]:
+        """The block of a transaction or savepoint ends: it commits, or rolls back what raised."""
+        state = way.state(loc)
+        blocks = state.blocks[:-1]
+        if state.txn is CTXDONE:
+            way.update(loc, txn=CTXDONE if blocks else IDLE, blocks=blocks)
+            return [way], []
+        if kind == "nested":
+            txn = CONN if state.txn in {INACTIVE, CONN} else state.txn
+            way.update(loc, txn=txn, blocks=blocks, poisoned=None)
+            return [way], []
+        if state.unsaved is not None and not raising:
+            way.faults.append(("saved", loc, state.unsaved))
+        failed = [way.copy()] if not raising and not state.fresh else []
+        for each in failed:
+            each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True)
+            each.raising = "sql"
+        way.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, saved=not raising or state.saved)
+        return [way], failed
