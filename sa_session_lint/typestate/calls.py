@@ -213,6 +213,8 @@ class Calls:
             back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "sql", at)
             if name in {"begin", "begin_nested"}:
                 return [(each, Handle(loc, "core", at)) for each in back], raised
+            if name == "execution_options":
+                return [(each, Ref(loc)) for each in back], raised
             return [(each, Rows(loc, "result", False) if name == "execute" else None) for each in back], raised
         operation: Operation = METHODS.get(name, "any")
         if name in {"begin", "begin_nested"}:
@@ -285,6 +287,9 @@ class Calls:
                 return [(way, None)], [way.copy()]
             case Handle(loc, kind, at):
                 back, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
+                for each in back:
+                    if kind == "begin" and each.state(loc).txn is not ANY:
+                        each.update(loc, begun=at)
                 return [(each, value) for each in back], raised
             case Ref() | Bound() | Rows():
                 self.of.concurrency.returned(value, way)

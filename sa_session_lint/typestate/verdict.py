@@ -1,13 +1,17 @@
-"""How a session came to be what it is at a step, in words, and what it is called there."""
+"""What following a function has shown, put together: what leaks, what is lost, and how it came to that."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.engine import Followed
-from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState
+from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, locs_in
+
+FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,63 @@ class Station:
 
     place: Place
     text: str
+
+
+@dataclass(slots=True, eq=False)
+class Leak:
+    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways."""
+
+    loc: Loc
+    state: SessionState
+    end: int
+    disjunct: Disjunct
+    closes: tuple[Place, ...]
+
+
+def leaks(found: Followed) -> Iterator[Leak]:
+    """One leak for each session, the one that needs no exception first."""
+    if found.coarse:
+        return
+    closes: dict[Loc, dict[Place, None]] = {}
+    foreign: set[Loc] = set()
+    for _, disjunct in found.came:
+        for loc, state in disjunct.heap:
+            loc = _origin(loc)
+            if state.closed is not None:
+                closes.setdefault(loc, {})[state.closed] = None
+            if state.owner in FOREIGN:
+                foreign.add(loc)
+    foreign |= {_origin(loc) for disjunct in found.ends(RETURNED) for loc in locs_in(dict(disjunct.env).get("return"))}
+    names = {name for name, _ in found.sketch.parameters}
+    # `session = session or Session()`
+    foreign |= {_origin(loc) for _, way in found.came for key, value in way.env if key in names for loc in locs_in(value)}
+    seen: set[Loc] = set()
+    for end in (RETURNED, RAISED):
+        for disjunct in found.ends(end):
+            value = dict(disjunct.env).get("return")
+            for loc, state in sorted(disjunct.heap, key=repr):
+                origin = _origin(loc)
+                if state.owner != "here" or state.txn not in HOLDING or origin in foreign or origin in seen:
+                    continue
+                if state.reopened is not None or state.begun is not None:
+                    continue
+                if end == RETURNED and loc in locs_in(value):
+                    continue
+                seen.add(origin)
+                yield Leak(loc, state, end, disjunct, tuple(closes.get(origin, ())))
+
+
+def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
+    """Each `begin()` of a session of the function's own after which some way ends, nothing raised, with the transaction still open."""
+    if found.coarse:
+        return
+    seen: set[Place] = set()
+    for disjunct in found.ends(RETURNED):
+        given = locs_in(dict(disjunct.env).get("return"))
+        for loc, state in sorted(disjunct.heap, key=repr):
+            if state.begun is not None and state.owner == "here" and state.begun not in seen and loc not in given:
+                seen.add(state.begun)
+                yield state.begun, loc, disjunct
 
 
 def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int = 6) -> list[Station]:
@@ -48,6 +109,12 @@ def _state(disjunct: Disjunct, loc: Loc) -> SessionState | None:
         if key == loc:
             return state
     return None
+
+
+def _origin(loc: Loc) -> Loc:
+    while loc and loc[0] == "older":
+        loc = loc[1]  # type: ignore[assignment]  # a Loc within a Loc
+    return loc
 
 
 def _change(then: SessionState | None, now: SessionState | None) -> str | None:
