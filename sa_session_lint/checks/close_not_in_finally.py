@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.engine import Followed
-from sa_session_lint.typestate.verdict import leaks
 
 
 class CloseNotInFinally(FlowCheck):
     rule = "close-not-in-finally"
 
     def function(self, found: Followed) -> None:
-        for leak in leaks(found):
+        for leak in self.leaks():
             if leak.closes and not leak.state.is_connection:
                 close = self.at(leak.closes[0])
                 self.report(close, self.trail(leak.end, leak.disjunct, leak.loc), call=self.code(close), function=self.around.name)

@@ -22,7 +22,7 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.typestate.engine import Followed, Met, certain
 from sa_session_lint.typestate.state import Abstract, Disjunct, Loc, SessionState
-from sa_session_lint.typestate.verdict import history, name_of
+from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of
 
 
 class FlowCheck(Check):
@@ -80,6 +80,17 @@ class FlowCheck(Check):
             if here is not None and (here[0], value) not in seen:
                 seen.add((here[0], value))
                 yield here[0], disjunct, value
+
+    def leaks(self) -> tuple[Leak, ...]:
+        """What this function opens and does not give back on every way; several rules ask."""
+        function = self.found.sketch.function
+        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leaks(self.found)))
+
+    def unclosed(self, leak: Leak) -> None:
+        """Report a leak where it was opened."""
+        opened = self.at(leak.opened)
+        trail = self.trail(leak.end, leak.disjunct, leak.loc)
+        self.report(opened, trail, name=self.name(leak.disjunct, leak.loc), call=self.code(opened), function=self.around.name)
 
     def name(self, disjunct: Disjunct, loc: Loc) -> str:
         """How the session is called where something happens to it."""

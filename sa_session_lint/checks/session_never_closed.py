@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.engine import Followed
-from sa_session_lint.typestate.verdict import leaks
 
 
 class SessionNeverClosed(FlowCheck):
     rule = "session-never-closed"
 
     def function(self, found: Followed) -> None:
-        for leak in leaks(found):
-            state = leak.state
-            if state.is_connection or leak.closes or state.opened is None or state.kind == "async":
-                continue
-            trail = self.trail(leak.end, leak.disjunct, leak.loc)
-            self.report(self.at(state.opened), trail, name=self.name(leak.disjunct, leak.loc), function=self.around.name)
+        for leak in self.leaks():
+            if not leak.closes and leak.state.kind not in {"async", "connection"}:
+                self.unclosed(leak)

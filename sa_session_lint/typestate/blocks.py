@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.protocol import BEGUN, CONN, CTXDONE, IDLE, INACTIVE
-from sa_session_lint.model.value import (
-    Class,
-    Place,
-)
+from sa_session_lint.model.value import Class, Place
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
@@ -27,7 +24,6 @@ from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
-
 
 
 class Blocks:
@@ -82,7 +78,6 @@ class Blocks:
                 return [(way, value if isinstance(value, Rows) else None, None)], [way.copy()]
         return [(way, None, None)], [way.copy()]
 
-
     def left(self, manager: Abstract, way: Way, number: int, raising: bool) -> tuple[list[Way], list[Way], list[Way]]:
         """Leave a context manager: the ways on, those on which leaving raises, and those whose exception it swallowed."""
         at = self.of.place(number)
@@ -113,7 +108,6 @@ class Blocks:
                 return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
         return [way], [], []
 
-
     def closed(self, loc: Loc, way: Way, at: Place, raising: bool) -> list[Way]:
         state = way.state(loc)
         if state.lent is not None and not raising:
@@ -130,7 +124,6 @@ class Blocks:
             loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None
         )  # fmt: skip
         return [way]
-
 
     def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way]]:
         """The block of a transaction or savepoint ends: it commits, or rolls back what raised."""

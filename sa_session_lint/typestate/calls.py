@@ -44,12 +44,10 @@ from sa_session_lint.typestate.state import (
     sessions_in,
 )
 from sa_session_lint.typestate.statements import has_entities, is_dml, is_new
-from sa_session_lint.typestate.way import Way
+from sa_session_lint.typestate.way import Outcome, Way
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
-
-Outcome = tuple[list[tuple[Way, Abstract]], list[Way]]
 
 
 class Calls:

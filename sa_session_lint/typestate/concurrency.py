@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import (
-    Place,
-)
+from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
@@ -18,12 +16,10 @@ from sa_session_lint.typestate.state import (
     locs_in,
     sessions_in,
 )
-from sa_session_lint.typestate.way import Way
+from sa_session_lint.typestate.way import Outcome, Way
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
-
-Outcome = tuple[list[tuple[Way, Abstract]], list[Way]]
 
 
 class Concurrency:
@@ -32,13 +28,9 @@ class Concurrency:
     def __init__(self, transfer: Transfer) -> None:
         self.of = transfer
 
-    def captured(self, call_arguments: tuple[Abstract, ...]) -> list[Loc]:
-        return [loc for argument in call_arguments for loc in sessions_in(argument)]
-
-
     def spawned(self, kind: str, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
         """Sessions are given to a thread or a process."""
-        locs = self.captured(arguments)
+        locs = [loc for argument in arguments for loc in sessions_in(argument)]
         for loc in dict.fromkeys(locs):
             if kind == "process":
                 way.faults.append(("to process", loc, at))
@@ -47,8 +39,8 @@ class Concurrency:
             way.update(loc, lent=at, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
         return [(way, Bound(tuple(Ref(loc) for loc in locs), runs=True) if locs else None)], [way.copy()]
 
-
     def task(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
+        """A coroutine becomes a task that works on its sessions from now on."""
         first = arguments[0] if arguments else None
         if isinstance(first, Pending):
             for loc in dict.fromkeys(sessions_in(first)):
@@ -58,8 +50,8 @@ class Concurrency:
             return [(way, Pending(first.call, first.arguments, first.receiver, at))], []
         return self.of.calls.unknown(arguments, way)
 
-
     def gathered(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
+        """Coroutines run at once until all have ended."""
         counts: dict[Loc, int] = {}
 
         def count(value: Abstract) -> None:
@@ -80,10 +72,8 @@ class Concurrency:
             way.update(loc, txn=ANY, lent=None, unsaved=None, fresh=False)
         return [(way, None)], [way.copy()]
 
-
     def returned(self, value: Abstract, way: Way) -> None:
         """What ran beside the caller has ended."""
         for loc in locs_in(value):
             if way.state(loc).lent is not None:
                 way.update(loc, lent=None)
-

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Series, Star
-from sa_session_lint.model.value import (
-    Class,
-    External,
-)
+from sa_session_lint.model.value import Class, External
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
-
 
 
 def is_new(of: Transfer, call: Call) -> bool:
@@ -27,8 +23,8 @@ def is_new(of: Transfer, call: Call) -> bool:
     return all(isinstance(part, (Name, Call)) and of.is_made(part) for part in parts)
 
 
-
 def is_dml(of: Transfer, call: Call) -> bool:
+    """Whether what is executed is an INSERT, UPDATE or DELETE that SQLAlchemy's functions make."""
     first = call.arguments[0] if call.arguments else None
     while isinstance(first, Call):
         function = first.function
@@ -40,7 +36,6 @@ def is_dml(of: Transfer, call: Call) -> bool:
     return False
 
 
-
 def has_entities(of: Transfer, call: Call) -> bool:
     """Whether a query asks for whole objects, as far as its text tells: columns survive the session, as do rows read ahead."""
     if any(key == "execution_options" for key, _ in call.keywords):
@@ -48,8 +43,8 @@ def has_entities(of: Transfer, call: Call) -> bool:
     return False if not call.arguments else any(asks_entity(of, argument) for argument in call.arguments)
 
 
-
 def asks_entity(of: Transfer, argument: Expression) -> bool:
+    """Whether a column of a query is a class of the project, itself or within `select()`."""
     if isinstance(argument, Star):
         return False
     if isinstance(argument, Call):

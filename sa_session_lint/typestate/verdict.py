@@ -1,4 +1,4 @@
-"""What following a function has shown, put together: what leaks, what is lost, and how it came to that."""
+"""What following a function has shown, put together: what leaks, what is begun and not ended, and how it came to that."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sa_session_lint.typestate.engine import Followed
 from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, locs_in
 
 FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
+"""The owners of a session that is not, or no longer, the function's own to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,11 @@ class Station:
 
 @dataclass(slots=True, eq=False)
 class Leak:
-    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways."""
+    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways: there, or by a call there."""
 
     loc: Loc
     state: SessionState
+    opened: Place
     end: int
     disjunct: Disjunct
     closes: tuple[Place, ...]
@@ -37,15 +39,16 @@ def leaks(found: Followed) -> Iterator[Leak]:
     """One leak for each session, the one that needs no exception first."""
     if found.coarse:
         return
+    path = found.sketch.function.path
     closes: dict[Loc, dict[Place, None]] = {}
     foreign: set[Loc] = set()
-    for _, disjunct in found.came:
+    for (_, disjunct), before in found.came.items():
         for loc, state in disjunct.heap:
-            loc = _origin(loc)
-            if state.closed is not None:
-                closes.setdefault(loc, {})[state.closed] = None
+            origin = _origin(loc)
+            if state.closed is not None and before is not None and (then := _state(before[1], loc)) is not None and then.closed is None:
+                closes.setdefault(origin, {})[Place(path, found.sketch.steps[before[0]].at)] = None
             if state.owner in FOREIGN:
-                foreign.add(loc)
+                foreign.add(origin)
     foreign |= {_origin(loc) for disjunct in found.ends(RETURNED) for loc in locs_in(dict(disjunct.env).get("return"))}
     names = {name for name, _ in found.sketch.parameters}
     # `session = session or Session()`
@@ -58,12 +61,12 @@ def leaks(found: Followed) -> Iterator[Leak]:
                 origin = _origin(loc)
                 if state.owner != "here" or state.txn not in HOLDING or origin in foreign or origin in seen:
                     continue
-                if state.reopened is not None or state.begun is not None:
+                if state.reopened is not None or state.begun is not None or state.opened is None or state.opened.path != path:
                     continue
                 if end == RETURNED and loc in locs_in(value):
                     continue
                 seen.add(origin)
-                yield Leak(loc, state, end, disjunct, tuple(closes.get(origin, ())))
+                yield Leak(loc, state, state.opened, end, disjunct, tuple(closes.get(origin, ())))
 
 
 def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE, TABLE, Operation, Txn
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, SessionState, locs_in
@@ -99,6 +101,10 @@ class Way:
         if operation == "close":
             return [self._arrived(loc, txn=IDLE, given_back=True, closed=at)], []
         return [self.copy()], [self.copy()]
+
+
+Outcome: TypeAlias = "tuple[list[tuple[Way, Abstract]], list[Way]]"
+"""What a call comes to: the ways on which it comes back, each with its value, and those on which it raises."""
 
 
 def _refined(state: SessionState, operation: Operation, after: tuple[Txn, ...], raised: tuple[Txn, ...]) -> tuple[tuple[Txn, ...], tuple[Txn, ...]]:
