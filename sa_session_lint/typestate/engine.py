@@ -70,7 +70,7 @@ class Effect:
     """All ways in which a call ends; `faults` are those that its sessions, as they were handed in, surely meet inside."""
 
     cases: tuple[Case, ...]
-    faults: tuple[tuple[str, Loc, Place], ...] = ()
+    faults: tuple[tuple[str, Loc, Place | None], ...] = ()
 
 
 class Engine:
@@ -208,7 +208,7 @@ class Engine:
             if keep:
                 self.effects[key] = None
             return None
-        faults = tuple(dict.fromkeys((m.kind, m.loc, Place(sketch.function.path, sketch.steps[m.step].at)) for m in certain(found)))
+        faults = tuple(dict.fromkeys((m.kind, m.loc, m.related) for m in certain(found)))
         effect = Effect(tuple(cases), faults)
         if keep:
             self.effects[key] = effect
@@ -289,9 +289,9 @@ class Engine:
                     each.heap[loc] = state._replace(owner="here", opened=at)
             for loc in [each_loc for each_loc in each.heap if each_loc[0] == "in" and each_loc[1] == at and each_loc not in locs_in(value) and each_loc not in reach and not stop]:
                 del each.heap[loc]
-            for kind, loc, _ in effect.faults:
+            for kind, loc, related in effect.faults:
                 if loc in back:
-                    each.faults.append((kind, back[loc], owners[back[loc]].poisoned))
+                    each.faults.append((kind, back[loc], owners[back[loc]].poisoned or related))
             env_back = frozenset((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
