@@ -124,6 +124,38 @@ def test_what_is_excluded_is_still_consulted(tmp_path: Path) -> None:
     assert found(check(root)) == [("a.py", 2, "SAS209")]
 
 
+def test_slow_calls_of_the_settings_are_known(tmp_path: Path) -> None:
+    service = """import remote
+from elsewhere import Robot, paint, render
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+robot = Robot()
+
+
+def show(session: Session):
+    title = session.scalar("select 1")
+    paint(title)
+    render(title)
+
+
+def move(session: Session):
+    title = session.scalar("select 1")
+    robot.stop(title)
+    robot.turn(title)
+
+
+async def publish(session: AsyncSession):
+    title = await session.scalar("select 1")
+    await remote.spell(title)
+    await remote.translate(title)
+"""
+    remote = "async def translate(text): ...\n\n\nasync def spell(text): ...\n"
+    settings = "select = ['SAS552']\nslow-calls = ['elsewhere.render', 'elsewhere.Robot.turn', 'remote.translate']\n"
+    root = write({"sa-session-lint.toml": settings, "service.py": service, "remote.py": remote}, tmp_path)
+    assert found(check(root)) == [("service.py", line, "SAS552") for line in (12, 18, 24)]
+
+
 def test_makers_and_folders_of_the_settings_are_known(tmp_path: Path) -> None:
     text = "from app.db import new_session\n\ns = new_session()\ns.commit\n"
     files = {"app/db.py": "from elsewhere import pool\n\n\ndef new_session():\n    return pool.next()\n", "a.py": text}

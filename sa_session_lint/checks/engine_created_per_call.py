@@ -6,11 +6,11 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table, text
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name, text
 from sa_session_lint.model.value import Engine, External, Function, Place
 from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import callers, dependents, is_aside
+from sa_session_lint.project.usage import callers, dependents, holders, is_aside, mentions
 
 
 class EngineCreatedPerCall(Check):
@@ -66,15 +66,15 @@ class EngineCreatedPerCall(Check):
             return True
         if entry(self.index, found, scope) is None and any(self.may_cache(decorator, found, scope) for decorator in scope.decorators):
             return True
-        held = _holders(scope, made)
-        if any(_mentions(store.value, held) for store in scope.stores):
+        held = holders(scope, made)
+        if any(mentions(store.value, held) for store in scope.stores):
             return True
         for call in scope.calls:
             name = call.function.name if isinstance(call.function, (Attribute, Name)) else ""
             arguments = (*call.arguments, *(value for _, value in call.keywords))
             if name == "dispose" or any(isinstance(argument, Attribute) and argument.name == "dispose" for argument in arguments):
                 return True
-            if name in _KEEPING and any(_mentions(argument, held) for argument in arguments):
+            if name in _KEEPING and any(mentions(argument, held) for argument in arguments):
                 return True
             if kinds_of(self.index, self.index.value(call, scope, found.path)) & (v.FLASK_APP | v.ASGI_APPS | v.CELERY_APPS):
                 return True
@@ -97,26 +97,3 @@ class EngineCreatedPerCall(Check):
 
 _KEEPING = frozenset({"append", "insert", "put", "register", "setattr", "setdefault", "update"})
 _PLAIN = v.CONTEXT_MANAGER | v.ASYNC_CONTEXT_MANAGER | v.TRANSPARENT | {"builtins.staticmethod", "builtins.classmethod", "builtins.property"}
-
-
-def _holders(scope: Scope, made: Call) -> set[Expression]:
-    """A call and the local names that what it gives, or something made with it, may be found under."""
-    held: set[Expression] = {made}
-    for _ in range(3):
-        held |= {Name(name) for name, bindings in scope.bindings.items() if any(_mentions(b.value, held) for b in bindings)}
-    return held
-
-
-def _mentions(value: Expression, held: set[Expression]) -> bool:
-    if value in held:
-        return True
-    match value:
-        case Call(function, arguments, keywords):
-            return any(_mentions(part, held) for part in (function, *arguments, *(given for _, given in keywords)))
-        case Attribute(inner, _) | Await(inner) | Enter(inner) | Item(inner, _):
-            return _mentions(inner, held)
-        case Row(items) | Choice(items):
-            return any(_mentions(part, held) for part in items)
-        case Table(pairs):
-            return any(_mentions(part, held) for _, part in pairs)
-    return False

@@ -17,11 +17,12 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
+from sa_session_lint.model.expression import Call
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.typestate.engine import Followed, Met, certain
-from sa_session_lint.typestate.state import Abstract, Disjunct, Loc, SessionState
+from sa_session_lint.typestate.state import Abstract, Disjunct, Loc, Ref, SessionState
 from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of
 
 
@@ -92,6 +93,24 @@ class FlowCheck(Check):
         trail = self.trail(leak.end, leak.disjunct, leak.loc)
         self.report(opened, trail, name=self.name(leak.disjunct, leak.loc), call=self.code(opened), function=self.around.name)
 
+    def holds(self, outer: cst.CSTNode, inner: cst.CSTNode) -> bool:
+        """Whether one node stands within another."""
+        around, within = self.file.source.span_of(outer), self.file.source.span_of(inner)
+        return (around.line, around.column) <= (within.line, within.column) and (within.end_line, within.end_column) <= (around.end_line, around.end_column)
+
+    def around_of(self, outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
+        """The nodes from one down to another within it, without the last."""
+        found: list[cst.CSTNode] = []
+        here: cst.CSTNode | None = outer
+        while here is not None and here is not inner:
+            found.append(here)
+            here = next((child for child in here.children if child is inner or self.holds(child, inner)), None)
+        return found
+
+    def names(self, disjunct: Disjunct, loc: Loc) -> set[str]:
+        """The names under which a session goes on a way."""
+        return {key for key, value in disjunct.env if isinstance(key, str) and isinstance(value, Ref) and value.loc == loc}
+
     def name(self, disjunct: Disjunct, loc: Loc) -> str:
         """How the session is called where something happens to it."""
         name = name_of(disjunct, loc)
@@ -103,4 +122,9 @@ class FlowCheck(Check):
                 return name
         if loc[0] == "ambient" and isinstance(loc[1], str):
             return loc[1]
+        shared = loc[1] if loc[0] == "ambient" else None
+        outline = self.index.outline(shared.path) if isinstance(shared, Place) else None
+        for bound, bindings in outline.module.bindings.items() if outline is not None else ():
+            if any(isinstance(b.value, Call) and shared == Place(outline.path, b.value.at) for b in bindings if outline is not None):
+                return bound
         return "the session"

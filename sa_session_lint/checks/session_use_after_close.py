@@ -12,8 +12,10 @@ class SessionUseAfterClose(FlowCheck):
     kinds = frozenset({"use after close"})
 
     def fault(self, met: Met) -> None:
+        closed = self.state(met).closed
+        intruded = any(other.kind == "ended by callee" and other.loc == met.loc and other.related == closed for other in self.found.met)
         ends = (state for end in ENDS for way in self.found.ends(end) for loc, state in way.heap if loc == met.loc)
-        if all(state.reopened is None for state in ends):
+        if not intruded and all(state.reopened is None for state in ends):
             return  # whoever uses it closes it again
         node = self.node(met.step)
         self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

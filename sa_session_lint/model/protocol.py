@@ -60,18 +60,18 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     (INACTIVE, "get"): _PENDING, (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),
 
     (IDLE, "flush"): _ok(IDLE), (BEGUN, "flush"): _ok(CONN, raised=(INACTIVE,)), (CONN, "flush"): _ok(CONN, raised=(INACTIVE,)),
-    (INACTIVE, "flush"): _PENDING, (CTXDONE, "flush"): _DONE, (ANY, "flush"): _ok(ANY, raised=(INACTIVE, ANY)),
+    (INACTIVE, "flush"): _ok(INACTIVE, raised=(INACTIVE,)), (CTXDONE, "flush"): _ok(CTXDONE, raised=(CTXDONE,)), (ANY, "flush"): _ok(ANY, raised=(INACTIVE, ANY)),
 
     (IDLE, "begin"): _ok(BEGUN), (BEGUN, "begin"): Arrival((), (BEGUN,), "begin of begun"), (CONN, "begin"): Arrival((), (CONN,), "begin of begun"),
     (INACTIVE, "begin"): Arrival((), (INACTIVE,), "begin of begun"), (CTXDONE, "begin"): _DONE, (ANY, "begin"): _ok(BEGUN, raised=(ANY,)),
 
-    (IDLE, "nested"): _ok(BEGUN), (BEGUN, "nested"): _ok(BEGUN), (CONN, "nested"): _ok(CONN, raised=(CONN,)),
+    (IDLE, "nested"): _ok(BEGUN), (BEGUN, "nested"): _ok(BEGUN, CONN), (CONN, "nested"): _ok(CONN, raised=(CONN,)),
     (INACTIVE, "nested"): _PENDING, (CTXDONE, "nested"): _DONE, (ANY, "nested"): _ok(ANY, raised=(ANY,)),
 
     (IDLE, "commit"): _ok(IDLE), (BEGUN, "commit"): _ok(IDLE, raised=(INACTIVE,)), (CONN, "commit"): _ok(IDLE, raised=(INACTIVE,)),
     (INACTIVE, "commit"): _PENDING, (CTXDONE, "commit"): _DONE, (ANY, "commit"): _ok(IDLE, raised=(INACTIVE, ANY)),
 
-    **{(state, "rollback"): _ok(IDLE) for state in (IDLE, BEGUN, CONN, INACTIVE, ANY)}, (CTXDONE, "rollback"): _DONE,
+    **{(state, "rollback"): _ok(IDLE) for state in (IDLE, BEGUN, CONN, INACTIVE, ANY)}, (CTXDONE, "rollback"): _ok(CTXDONE),
     **{(state, "close"): _ok(IDLE) for state in (IDLE, BEGUN, CONN, INACTIVE, ANY)}, (CTXDONE, "close"): _ok(CTXDONE),
     **{(state, "none"): _ok(state) for state in Txn},
     **{(state, "any"): _ok(ANY, raised=(ANY,)) for state in Txn},
@@ -104,6 +104,9 @@ TERMINALS = frozenset(
      "mappings_", "scalar_one", "scalar_one_or_none", "__iter__", "value", "values_"}
 )  # fmt: skip
 """Methods of a Query that send it."""
+
+SINGLE = frozenset({"first", "one", "one_or_none", "get", "scalar", "scalar_one", "scalar_one_or_none"})
+"""Methods of a Query or of what `scalars()` gives that take one object."""
 
 CONSUMING = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none", "fetchall", "fetchone", "fetchmany", "close", "freeze"}

@@ -38,16 +38,23 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the sessions of a maker are set to; `expire` None: not known. `given` lists the keywords that were spelled out."""
+    """What the sessions of a maker are set to; `expire` None: not known. `given` lists the keywords that were spelled out.
+
+    `autocommit`: what they write may be saved though they never commit: by their engine, by whose connection they have, by a method of their own class.
+    """
 
     expire: bool | None = True
     given: frozenset[str] = frozenset()
+    autocommit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
+    """`autocommit`: it may be set to the isolation level of this name."""
+
     kind: Kind
     place: Place
+    autocommit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +230,13 @@ def _common(first: Value, second: Value) -> Value:
     if isinstance(first, Registry) and isinstance(second, Registry):
         return replace(first, kind=first.kind if first.kind == second.kind else None, zope=first.zope or second.zope)
     if isinstance(first, Engine) and isinstance(second, Engine):
-        return first if first.kind == second.kind else UNKNOWN
+        return replace(first, autocommit=first.autocommit or second.autocommit) if first.kind == second.kind else UNKNOWN
     return UNKNOWN
 
 
 def options_of_both(first: Options, second: Options) -> Options:
     expire = first.expire if first.expire == second.expire else None
-    return Options(expire, first.given & second.given)
+    return Options(expire, first.given & second.given, first.autocommit or second.autocommit)
 
 
 def shared(value: Value) -> Value:

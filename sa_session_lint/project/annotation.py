@@ -185,7 +185,7 @@ def _of_type(value: Value, place: Place) -> Value:
             if role[0] == "session class":
                 return Session(role[1], Options(None), None, "given")
             if role[0] == "maker":
-                return Maker(role[1] if role[1] == "async" else None, Options(None), None)
+                return Maker(role[1] if role[1] == "async" else None, Options(None, autocommit=True), None)  # bound to who knows what
             if role[0] == "registry":
                 return Registry(role[1], Options(None), "custom", place)
             if role[0] == "flask-sqlalchemy":

@@ -29,6 +29,7 @@ from sa_session_lint.model.expression import (
     Row,
     Table,
 )
+from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.settings import ConfiguredMaker
 from sa_session_lint.model.value import (
     NOTHING,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _BUILTINS = frozenset(dir(builtins))
+_SAVING = frozenset(METHODS) | {"__enter__", "__exit__", "__aenter__", "__aexit__"}
+"""Methods of a session that may commit if its class has them of its own."""
 
 
 def evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> Value:
@@ -295,6 +298,8 @@ class ClassValue:
                 options = value.options if isinstance(value, SessionClass) else Options()
                 if "__init__" in scope.bindings or "__new__" in scope.bindings:
                     options = Options(None)
+                if not _SAVING.isdisjoint(scope.bindings):
+                    options = replace(options, autocommit=True)
                 return SessionClass(kind, options, Place(self.path, scope.at))
         return Class(self.path, self.qualname)
 
@@ -556,7 +561,7 @@ def entered(index: Index, value: Value) -> Value:
             return replace(inner, how="with") if isinstance(inner, Session) and inner.how == "new" else inner
         case Coroutine(inner):
             return entered(index, inner)
-        case Made(dotted) if dotted in v.SLOW_CLIENTS or dotted in v.THREAD_POOLS | v.PROCESS_POOLS or dotted.startswith("contextlib."):
+        case Made(dotted) if dotted in v.SLOW_CLIENTS or dotted in v.SLOW_SERVICES or dotted in v.THREAD_POOLS | v.PROCESS_POOLS or dotted.startswith("contextlib."):
             return value
         case Instance(path, qualname):
             for name in ("__enter__", "__aenter__"):

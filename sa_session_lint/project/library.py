@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Call
+from sa_session_lint.model.expression import Call, Expression, Name
 from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
@@ -20,6 +20,7 @@ from sa_session_lint.model.value import (
     Made,
     Maker,
     Manager,
+    Mapping,
     Method,
     Options,
     Place,
@@ -80,7 +81,7 @@ def _role(index: Index, role: tuple[v.Role, Kind], call: Call, scope: Scope, pat
     place = Place(path, call.at)
     what, kind = role
     if what == "engine":
-        return Engine(kind, place)
+        return Engine(kind, place, _autocommits(index, call, scope, path))
     if what == "flask-sqlalchemy":
         return Made("flask_sqlalchemy.SQLAlchemy", place)
     if what == "session class":
@@ -122,7 +123,28 @@ def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -
         expire = value.value if isinstance(value, Constant) and isinstance(value.value, bool) else None
     elif call.spread:
         expire = None
-    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given)
+    bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
+    autocommit = base.autocommit or "autocommit" in {key for key, _ in call.keywords} or (bind is not None and _saves(index, bind, scope, path))
+    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given, autocommit)
+
+
+def _saves(index: Index, bind: Expression, scope: Scope, path: str) -> bool:
+    """Whether what a session is bound to may save its work without it: an AUTOCOMMIT engine, a connection whose transaction somebody else ends."""
+    value = index.value(bind, scope, path)
+    if isinstance(value, Engine):
+        return value.autocommit
+    return isinstance(bind, Name) and scope.kind == "function" and (bind.name in scope.bindings or any(p.name == bind.name for p in scope.parameters))
+
+
+def _autocommits(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """Whether the options of an engine may set its isolation level to AUTOCOMMIT."""
+    level = call.keyword("isolation_level")
+    options = call.keyword("execution_options")
+    found = [index.value(level, scope, path)] if level is not None else []
+    if options is not None:
+        value = index.value(options, scope, path)
+        found += [inner for key, inner in value.items if key == "isolation_level"] if isinstance(value, Mapping) else [value]
+    return any(not isinstance(value, Constant) or str(value.value).upper() == "AUTOCOMMIT" for value in found)
 
 
 def instantiate(index: Index, function: SessionClass | Maker | Registry, call: Call, scope: Scope, path: str) -> Session:
@@ -149,7 +171,7 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
         case Maker(), "__call__":
             return instantiate(index, receiver, call, scope, path)
         case Engine(), "execution_options":
-            return receiver
+            return replace(receiver, autocommit=receiver.autocommit or _autocommits(index, call, scope, path))
         case Generator(), ("__next__" | "send"):
             return _dropped(receiver)
         case Generator(), ("__anext__" | "asend"):
@@ -160,6 +182,8 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
             return Coroutine(inside) if name == "enter_async_context" else inside
         case Made("flask_sqlalchemy.SQLAlchemy", place), "create_scoped_session":
             return Registry("sync", Options(None), "framework", place)
+        case Made(dotted), _ if (dotted, name) in v.MADE_BY:
+            return Made(v.MADE_BY[dotted, name], Place(path, call.at))
         case (Made(), _) | (Method(), _):
             return UNKNOWN
     return UNKNOWN

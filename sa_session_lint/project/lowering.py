@@ -59,6 +59,7 @@ class _Lowering:
         self.conditions = 0
         self.deferred = 0
         self.branches = 0
+        self.around: tuple[int, ...] = ()
         self.globals: list[tuple[Scope, str]] = []
 
     def mark(self, node: cst.CSTNode) -> int:
@@ -75,9 +76,13 @@ class _Lowering:
         method = _STATEMENTS.get(type(node))
         if method is not None:
             conditional, branch = isinstance(node, _CONDITIONAL), isinstance(node, (cst.If, cst.Match))
+            around = self.around
+            if branch or isinstance(node, (cst.For, cst.While)):
+                self.around = (*around, self.mark(node))
             self.conditions += conditional
             self.branches += branch
             method(self, node)
+            self.around = around
             self.conditions -= conditional
             self.branches -= branch
 
@@ -161,8 +166,10 @@ class _Lowering:
                 self.value(handler.type)
             if handler.name is not None:
                 self.bind(handler.name.name, OPAQUE, handler, handler, "other")
-            first, scope = len(self.scope.calls), self.scope
+            first, scope, around = len(self.scope.calls), self.scope, self.around
+            self.around = (*around, self.mark(handler))
             self.block(handler.body)
+            self.around = around
             scope.in_handlers.update(call.at for call in scope.calls[first:])
         if node.orelse is not None:
             self.else_(node.orelse)
@@ -218,8 +225,9 @@ class _Lowering:
         scope.decorators, scope.decorated_at, scope.parameters, scope.result = decorators, decorated_at, parameters, result
         shadow, self.shadow = self.shadow, {}
         conditions, self.conditions, branches, self.branches = self.conditions, 0, self.branches, 0
+        around, self.around = self.around, ()
         self.block(node.body)
-        self.shadow, self.conditions, self.branches = shadow, conditions, branches
+        self.shadow, self.conditions, self.branches, self.around = shadow, conditions, branches, around
         self.leave(scope)
 
     def class_(self, node: cst.ClassDef) -> None:
@@ -310,6 +318,8 @@ class _Lowering:
             return _CONSTANTS[text]
         if text in self.shadow:
             return self.shadow[text]
+        if text in self.scope.loads:
+            self.scope.reread.add(text)
         self.scope.loads.add(text)
         return Name(text, len(self.scope.bindings.get(text, ())) if self.scope.kind != "function" and not self.deferred else 0)
 
@@ -332,6 +342,8 @@ class _Lowering:
         self.scope.calls.append(call)
         if self.branches:
             self.scope.in_branches.add(call.at)
+        if self.around:
+            self.scope.within[call.at] = self.around
         if self.under_main:
             self.scope.in_main.add(call.at)
         return call

@@ -71,8 +71,8 @@ class Parameter:
 class Scope:
     """A module, class or function. Comprehensions and lambdas belong to the scope around them.
 
-    `loads` are the names read, `outer` those declared global or nonlocal, `in_handlers` the calls that stand in an `except` block, `in_branches` those under
-    an `if` or a `case`, `in_main` those under `if __name__ == "__main__"`.
+    `loads` are the names read, `reread` those read more than once, `outer` those declared global or nonlocal, `in_handlers` the calls that stand in an `except` block, `in_branches` those under
+    an `if` or a `case`, `in_main` those under `if __name__ == "__main__"`; `within` numbers the `if`, loops and handlers around a call.
     """
 
     kind: Literal["module", "class", "function"]
@@ -94,10 +94,12 @@ class Scope:
     yields: list[Given] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     loads: set[str] = field(default_factory=set)
+    reread: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
     in_handlers: set[int] = field(default_factory=set)
     in_branches: set[int] = field(default_factory=set)
     in_main: set[int] = field(default_factory=set)
+    within: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def final(self, name: str, upto: int = 0) -> list[Binding]:
         """The bindings of a name that may be left when the scope's body has run, or after the first `upto` of them; of a function all."""

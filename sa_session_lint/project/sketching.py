@@ -12,7 +12,7 @@ from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row
-from sa_session_lint.model.protocol import METHODS
+from sa_session_lint.model.protocol import METHODS, WRITES
 from sa_session_lint.model.value import (
     UNKNOWN,
     Class,
@@ -30,6 +30,7 @@ from sa_session_lint.model.value import (
     Value,
 )
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.slowness import takes_time
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, contract, names_in
 from sa_session_lint.typestate.state import Condition
 
@@ -51,6 +52,16 @@ def may_matter(index: Index, scope: Scope, path: str) -> bool:
         for bindings in scope.bindings.values()
         for binding in bindings
     )
+
+
+def has_session(index: Index, scope: Scope, path: str) -> bool:
+    """Whether a function has a session when nobody knows its caller: it makes or reaches one, or a parameter is one."""
+    return any(isinstance(index.value(Name(p.name), scope, path), Session) for p in scope.parameters) or any(interests(index, call, scope, path) for call in scope.calls)
+
+
+def interests(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """`interesting`, looked at once for each call."""
+    return index.once(("interesting", path, call.at), lambda: interesting(index, call, scope, path))
 
 
 def is_bare(call: Call) -> bool:
@@ -78,7 +89,10 @@ class _Sketching:
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
         tracked = self.tracked(steps)
         repeated = Counter(step.condition.key for step in steps.values() if step.condition is not None and step.op == "test")
+        constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
         flags = {name for step in steps.values() if step.condition is not None for name in step.condition.names}
+
+        flags |= {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
 
         def keep(step: SketchStep) -> bool:
             match step.op:
@@ -90,7 +104,9 @@ class _Sketching:
                     return step.condition is not None and (repeated[step.condition.key] > 1 or bool(step.condition.names & (tracked | bound)))
                 case "bind":
                     return any(
-                        self.matters(value, tracked) or (isinstance(target, Name) and (target.name in tracked or (target.name in flags)))
+                        self.matters(value, tracked)
+                        or (isinstance(target, Name) and (target.name in tracked or target.name in flags))
+                        or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)
                         for target, value in step.targets
                     )
                 case "leave" | "enter" | "next" | "call" | "await" | "pick":
@@ -113,10 +129,12 @@ class _Sketching:
             for inner in self.outline.scopes.values()
             if inner.parent is self.scope and inner.kind == "function"
         }
+        again = self.scope.reread.union(self.scope.bindings, *closures.values())
+        kept = frozenset(p.name for p in self.scope.parameters if p.name not in again)
         names = frozenset({*self.scope.bindings, *(p.name for p in self.scope.parameters)}) - frozenset(self.scope.outer)
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
-            self.manages(), graph.coarse, me, closures,
+            self.manages(), graph.coarse, me, closures, kept, self.scope.within,
         )  # fmt: skip
 
     def is_static(self) -> bool:
@@ -175,6 +193,9 @@ class _Sketching:
                 return self.binding(made, node)
             case "bind", cst.AugAssign() | cst.Del():
                 target = node.target
+                written = self.expression(target)
+                if isinstance(node, cst.AugAssign) and isinstance(written, Attribute):
+                    return replace(made, targets=((written, OPAQUE),))
                 return replace(made, targets=tuple((Name(n), OPAQUE) for n in _names(target)))
             case ("enter" | "leave"), cst.WithItem():
                 value = self.expression(node.item)
@@ -236,6 +257,10 @@ class _Sketching:
             value = self.index.value(Name(parameter.name), self.scope, self.outline.path)
             if isinstance(value, (Session, Manager, Generator)) or (parameter.annotation is None and value is UNKNOWN):
                 names.add(parameter.name)
+        for step in steps.values():
+            call = step.value
+            if step.op == "call" and isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in WRITES:
+                names.update(argument.name for argument in call.arguments if isinstance(argument, Name) and argument.name in self.locals)
         pairs = [pair for step in steps.values() for pair in step.targets]
         growing = True
         while growing:
@@ -278,7 +303,8 @@ class _Sketching:
             if self.scope.owner is not None and self.scope.parameters and function.value.value == Name(self.scope.parameters[0].name):
                 return True  # `self.session.commit()`: whoever calls may know what it is
         if call.at not in self.interest:
-            self.interest[call.at] = interesting(self.index, call, self.scope, self.outline.path)
+            where = self.scope, self.outline.path
+            self.interest[call.at] = interests(self.index, call, *where) or takes_time(self.index, call, *where) is not None or opens(self.index, call, *where)
         return self.interest[call.at]
 
 
@@ -291,15 +317,12 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
         case Method(receiver, name):
             return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
         case External(dotted):
-            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_slow(index, dotted) or is_sessional(index.value(call, scope, path))
-        case Function() | Class():
-            return is_sessional(index.value(call, scope, path)) or (isinstance(function, Function) and touches(index, function))
+            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_sessional(index.value(call, scope, path))
+        case Class():
+            return is_sessional(index.entered(index.value(call, scope, path)))
+        case Function():
+            return is_sessional(index.value(call, scope, path)) or touches(index, function)
     return is_sessional(index.value(call, scope, path))
-
-
-def is_slow(index: Index, dotted: str) -> bool:
-    """Whether a call by this name waits for the network, another process or the clock."""
-    return dotted in v.SLOW_CALLS or dotted in index.settings.slow_calls or any(dotted.startswith(f"{p}.") for p in v.SLOW_PACKAGES)
 
 
 def is_sessional(value: Value) -> bool:
@@ -329,11 +352,37 @@ def touches(index: Index, function: Function, depth: int = 2) -> bool:
     return index.once(("touches", function.path, function.qualname, depth), search)
 
 
+def opens(index: Index, call: Call, scope: Scope, path: str, depth: int = 3) -> bool:
+    """Whether a call is one of a function of the project that opens, itself or by those it calls, a session or a connection."""
+    value = index.value(call.function, scope, path)
+    if not isinstance(value, Function) or not depth:
+        return False
+    found = index.outline(value.path)
+    inner = found.scopes[value.qualname] if found is not None else None
+    return inner is not None and index.once(
+        ("opens", value.path, value.qualname, depth),
+        lambda: any(_makes(index, each, inner, value.path) or opens(index, each, inner, value.path, depth - 1) for each in inner.calls),
+    )
+
+
+def _makes(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    value = index.value(call.function, scope, path)
+    return isinstance(value, (Maker, SessionClass)) or (isinstance(value, Method) and isinstance(value.receiver, (Maker, Engine)))
+
+
 def _caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:
     if handler.type is None:
         return ("BaseException",)
     types = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
     return tuple(t.value if isinstance(t, cst.Name) else t.attr.value if isinstance(t, cst.Attribute) else "?" for t in types)
+
+
+def _handed(step: SketchStep) -> list[Name]:
+    """The names that a call is given as they are."""
+    call = step.value
+    if step.op != "call" or not isinstance(call, Call):
+        return []
+    return [value for value in (*call.arguments, *(value for _, value in call.keywords)) if isinstance(value, Name)]
 
 
 def _names(node: cst.CSTNode) -> list[str]:

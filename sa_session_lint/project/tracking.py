@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, Attribute, Call, Const, Expression, Name
+from sa_session_lint.model.expression import NONE, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import Class, External, Function, Made, Method, Session, Value
+from sa_session_lint.model.value import Class, External, Function, Place, Session, Value
 from sa_session_lint.project.generator import is_scoped_generator
+from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.sketching import is_slow, may_matter, sketch, touches
+from sa_session_lint.project.pooling import pool
+from sa_session_lint.project.sketching import has_session, may_matter, sketch, touches
+from sa_session_lint.project.slowness import waits
 from sa_session_lint.typestate.engine import Engine, Followed
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import SessionState
@@ -30,6 +33,17 @@ class ProjectFacts:
         scope = self.scope(sketch.function)
         assert scope is not None
         return self.index.value(expression, scope, sketch.function.path)
+
+    def origin(self, expression: Expression, sketch: Sketch) -> Expression:
+        found, scope = self.index.outline(sketch.function.path), self.scope(sketch.function)
+        if isinstance(expression, Name) and found is not None and scope is not None:
+            for place in scope.enclosing():
+                if any(p.name == expression.name for p in place.parameters):
+                    return expression
+                if expression.name in place.bindings:
+                    bindings = place.bindings[expression.name]
+                    return bindings[0].value if len(bindings) == 1 and bindings[0].how == "=" else expression
+        return expression
 
     def scope(self, function: Function) -> Scope | None:
         found = self.index.outline(function.path)
@@ -60,11 +74,18 @@ class ProjectFacts:
         found = self.index.member(owner.path, owner.qualname, name)
         return found if isinstance(found, Function) else None
 
+    def is_column(self, model: Class, name: str) -> bool:
+        return is_column(self.index, model, name)
+
     def touches(self, function: Function) -> bool:
         return touches(self.index, replace(function, receiver=None))
 
-    def slow(self, call: Call, sketch: Sketch) -> str | None:
-        return slow(self.index, call, sketch.function)
+    def waits(self, expression: Expression, sketch: Sketch) -> bool:
+        scope = self.scope(sketch.function)
+        return scope is not None and waits(self.index, expression, scope, sketch.function.path)
+
+    def pool(self, opened: Place) -> Place | None:
+        return pool(self.index, opened)
 
     def suspends(self, sketch: Sketch) -> bool:
         scope = self.scope(sketch.function)
@@ -72,52 +93,17 @@ class ProjectFacts:
             return True
         if sketch.manages or is_scoped_generator(self.index, sketch.function.path, scope):
             return True
-        return any(_is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or not all(
+        return any(is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or not all(
             self.is_transparent(d, scope, sketch.function.path) for d in scope.decorators
         )
 
 
-def _is_fixture(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
+def is_fixture(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
+    """Whether a decorator makes a function a fixture of tests."""
     found = index.outline(path)
     head = decorator.function if isinstance(decorator, Call) else decorator
     value = index.value(head, scope.parent or found.module, path) if found is not None else None
     return isinstance(value, External) and value.dotted.rpartition(".")[2] == "fixture"
-
-
-def slow(index: Index, call: Call, function: Function, depth: int = 3) -> str | None:
-    """How a call surely waits for the network, another process or the clock, itself or some frames down."""
-    found = index.outline(function.path)
-    if found is None:
-        return None
-    scope = found.scopes[function.qualname]
-    value = index.value(call.function, scope, function.path)
-    if isinstance(value, External) and is_slow(index, value.dotted):
-        return None if call.arguments == (Const(0),) else value.dotted  # `sleep(0)` lets others run, and waits for nothing
-    if isinstance(value, Method) and isinstance(value.receiver, Made) and value.name in v.SLOW_CLIENTS.get(value.receiver.dotted, ()):
-        return f"{value.receiver.dotted}.{value.name}"
-    if isinstance(call.function, Attribute):
-        root = call.function.value
-        while isinstance(root, Attribute):
-            root = root.value
-        owner = index.value(root, scope, function.path) if isinstance(root, (Name, Call)) else None
-        if isinstance(owner, Made) and owner.dotted in v.SLOW_CLIENT_CHAINS and call.function.name in {"create", "stream", "parse", "generate"}:
-            return owner.dotted
-    if isinstance(value, Function) and depth:
-        return index.once(("slow", value.path, value.qualname, depth), lambda: _slow_inside(index, replace(value, receiver=None), depth - 1))
-    return None
-
-
-def _slow_inside(index: Index, function: Function, depth: int) -> str | None:
-    found = index.outline(function.path)
-    if found is None:
-        return None
-    scope = found.scopes[function.qualname]
-    for call in scope.calls:
-        if call.at not in scope.in_branches and call.at not in scope.in_handlers:
-            name = slow(index, call, function, depth)
-            if name is not None:
-                return name
-    return None
 
 
 def sketch_of(index: Index, found: Outline, scope: Scope) -> Sketch | None:
@@ -132,23 +118,28 @@ def followed(index: Index, found: Outline, scope: Scope) -> Followed | None:
     """A function followed from its start, whoever calls it; None where nothing in it can touch a session."""
 
     def search() -> Followed | None:
-        if scope.kind != "function" or not may_matter(index, scope, found.path):
+        if scope.kind != "function" or not may_matter(index, scope, found.path) or not has_session(index, scope, found.path):
             return None
         made = sketch_of(index, found, scope)
         if made is None or not made.steps:
             return None
-        given: dict[str, SessionState] = {}
-        split: set[str] = set()
-        for parameter in scope.parameters:
-            value = index.value(Name(parameter.name), scope, found.path)
-            if isinstance(value, Session):
-                owner = "depends" if value.how == "depends" else "parameter"
-                given[parameter.name] = SessionState(ANY, value.kind, owner, fresh=False, maker=None)
-            if parameter.default == NONE and parameter.name in scope.bindings:
-                split.add(parameter.name)
+        given = given_to(index, found, scope)
+        split = frozenset(p.name for p in scope.parameters if p.default == NONE and p.name in scope.bindings)
         engine = engine_of(index)
-        result = engine.follow(made, engine.entry(made, given, frozenset(split)))
+        result = engine.follow(made, engine.entry(made, given, split))
         engine.coarse += result.coarse
         return result
 
     return index.once(("followed", found.path, scope.qualname), search)
+
+
+def given_to(index: Index, found: Outline, scope: Scope) -> dict[str, SessionState]:
+    """The parameters of a function that are sessions."""
+    given: dict[str, SessionState] = {}
+    for parameter in scope.parameters:
+        value = index.value(Name(parameter.name), scope, found.path)
+        if isinstance(value, Session):
+            depends = value.how == "depends"
+            drawn = pool(index, value.place) if depends and value.place is not None else None
+            given[parameter.name] = SessionState(ANY, value.kind, "depends" if depends else "parameter", fresh=False, maker=None, pool=drawn)
+    return given

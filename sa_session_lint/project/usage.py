@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table
 from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
@@ -60,6 +60,21 @@ def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope
         )
 
     return index.once(("callers", path, scope.qualname), search)
+
+
+def all_callers(index: Index, path: str, scope: Scope, depth: int = 3) -> tuple[tuple[Outline, Scope], ...]:
+    """The functions that call a function, themselves or through others; not those of tests and the like, which are no sign of how the program runs."""
+
+    def search() -> tuple[tuple[Outline, Scope], ...]:
+        found: dict[tuple[str, str], tuple[Outline, Scope]] = {}
+        for outline, caller, _ in callers(index, path, scope):
+            if caller.kind == "function" and not is_aside(outline.path):
+                found[outline.path, caller.qualname] = outline, caller
+                for more in all_callers(index, outline.path, caller, depth - 1) if depth > 1 else ():
+                    found.setdefault((more[0].path, more[1].qualname), more)
+        return tuple(found.values())
+
+    return index.once(("all callers", path, scope.qualname, depth), search)
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
@@ -262,6 +277,30 @@ def starts_threads(index: Index) -> bool:
         return any(_imports(module).search(index.data(path) or b"") for path in index.modules.files if not is_aside(path) for module in v.THREADS)
 
     return index.once(("threads",), search)
+
+
+def holders(scope: Scope, made: Call) -> set[Expression]:
+    """A call and the local names that what it gives, or something made with it, may be found under."""
+    held: set[Expression] = {made}
+    for _ in range(3):
+        held |= {Name(name) for name, bindings in scope.bindings.items() if any(mentions(b.value, held) for b in bindings)}
+    return held
+
+
+def mentions(value: Expression, held: set[Expression]) -> bool:
+    """Whether one of these expressions is part of another."""
+    if value in held:
+        return True
+    match value:
+        case Call(function, arguments, keywords):
+            return any(mentions(part, held) for part in (function, *arguments, *(given for _, given in keywords)))
+        case Attribute(inner, _) | Await(inner) | Enter(inner) | Item(inner, _):
+            return mentions(inner, held)
+        case Row(items) | Choice(items):
+            return any(mentions(part, held) for part in items)
+        case Table(pairs):
+            return any(mentions(part, held) for _, part in pairs)
+    return False
 
 
 _PATTERNS: dict[str, re.Pattern[bytes]] = {}

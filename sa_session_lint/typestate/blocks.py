@@ -42,7 +42,7 @@ class Blocks:
                 return [(way, value, Scope("session", value))], []
             case Handle(loc, "maker", opened):
                 loc = self.of.calls.fresh(loc, way)
-                way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened)
+                way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened, pool=self.of.facts.pool(opened))
                 return [(way, Ref(loc), Scope("maker", Ref(loc)))], []
             case Handle(loc, kind):
                 if kind == "core":
@@ -104,6 +104,8 @@ class Blocks:
                     if way.state(loc).lent is not None:
                         way.update(loc, lent=None)
                 return [way], [], []
+            case Scope("object", Record() as me):
+                return self.of.engine.exited(me, way, at, raising)
             case Managed(function, env, resume) if resume is not None:
                 return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
         return [way], [], []
@@ -121,7 +123,8 @@ class Blocks:
             way.faults.append(("stored", loc, state.stored))
         blocks = state.blocks
         way.update(
-            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None
+            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None,
+            ended=state.ended or (at if state.halfway else None),
         )  # fmt: skip
         return [way]
 

@@ -5,11 +5,12 @@ An unknown call may do whatever would make us silent to what it is given, and no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Name
-from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, HOLDING, IDLE, INACTIVE, METHODS, TERMINALS, WRITES, Operation
+from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name
+from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, HOLDING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -29,21 +30,24 @@ from sa_session_lint.model.value import (
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
+    Frozen,
     Group,
     Handle,
     Loc,
     Managed,
+    Object,
     Pending,
     Record,
     Ref,
     Rows,
     Scope,
     SessionState,
+    holding,
     locs_in,
     renamed,
     sessions_in,
 )
-from sa_session_lint.typestate.statements import has_entities, is_dml, is_new
+from sa_session_lint.typestate.statements import has_entities, is_dml, is_ending, is_new, model_of
 from sa_session_lint.typestate.way import Outcome, Way
 
 if TYPE_CHECKING:
@@ -61,9 +65,7 @@ class Calls:
         of = self.of
         at = of.place(call.at)
         arguments = tuple(of.evaluate(argument, way) for argument in (*call.arguments, *(value for _, value in call.keywords)))
-        holding = [loc for loc, state in way.heap.items() if state.txn is CONN]
-        if holding and of.facts.slow(call, of.sketch) is not None:
-            way.faults += [("held across", loc, None) for loc in holding]
+        self.waits(call, call, arguments, way)
         receiver: Abstract = None
         if isinstance(call.function, Attribute):
             receiver = self.receiver(call.function, way)
@@ -76,18 +78,26 @@ class Calls:
                 if found is not None:
                     return found
         function = of.value(call.function)
+        taken = of.evaluate(call.function, way) if isinstance(call.function, Name) else None
+        if isinstance(taken, Bound):  # a closure, or a bound method under a name of its own
+            if not isinstance(of.value(call), Coroutine):
+                return self.unknown((taken, *arguments), way)
+            for loc in locs_in(taken):
+                way.update(loc, unsaved=None)
         match function:
-            case Maker(kind, _, place) | SessionClass(kind, _, place):
-                return self.opened(at, kind, place, way), []
+            case Maker() | SessionClass():
+                made = of.value(call)
+                return self.opened(at, function, isinstance(made, Session) and made.options.autocommit, way), []
             case Registry(kind, _, _, place):
-                ref = of.known(("ambient", place), way, SessionState(ANY, kind, "ambient", fresh=False))
+                ref = of.known(("ambient", place), way, SessionState(ANY, kind, "ambient", fresh=False, pool=of.facts.pool(place)))
                 way.update(ref.loc, closed=None, removed=False)
                 return [(way, ref)], []
-            case Method(Maker(kind, _, place), "begin"):
+            case Method(Maker(), "begin"):
                 return [(way, Handle(("new", at), "maker", at))], []
             case Method(Engine(kind), ("connect" | "raw_connection")):
                 loc = self.fresh(("new", at), way)
-                way.heap[loc] = SessionState(CONN, "connection", opened=at, maker=None)
+                way.heap[loc] = SessionState(CONN, "connection", opened=at, maker=None, pool=of.facts.pool(at))
+                way.crowd(loc)
                 return [(way, Ref(loc))], [way.copy()]
             case Function():
                 return self.project(function, call, arguments, None, way)
@@ -100,7 +110,25 @@ class Calls:
         result = of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
+        if receiver is None and isinstance(call.function, Attribute) and call.function.name in {"commit", "rollback"}:
+            for loc in way.heap:
+                if loc[0] == "ambient":
+                    way.update(loc, txn=ANY)  # a shared session may be known by another name
         return self.unknown((receiver, *arguments), way)
+
+    def waits(self, expression: Expression, call: Call, arguments: tuple[Abstract, ...], way: Way) -> None:
+        """What is evaluated here may wait while sessions hold their connections. What a function of the project is handed it may give back before."""
+        of = self.of
+        held = [loc for loc in holding(way.heap) if not way.state(loc).is_connection]
+        if not held or not of.facts.waits(expression, of.sketch):
+            return
+        function = of.value(call.function)
+        handed: set[Loc] = set()
+        if isinstance(function, Function):
+            owner = of.evaluate(call.function.value, way) if isinstance(call.function, Attribute) else None
+            handed = {loc for value in (owner, *arguments) for loc in locs_in(value)}
+            handed |= {loc for loc in held if loc[0] == "ambient" and of.facts.touches(function)}
+        way.faults += [("held across", loc, None) for loc in held if loc not in handed]
 
     def receiver(self, function: Attribute, way: Way) -> Abstract:
         found = self.of.evaluate(function.value, way)
@@ -120,19 +148,20 @@ class Calls:
                     way.env[key] = renamed(value, names)  # type: ignore[arg-type]  # Loc to Loc
         return loc
 
-    def opened(self, at: Place, kind: str | None, maker: Place | None, way: Way) -> list[tuple[Way, Abstract]]:
+    def opened(self, at: Place, maker: Maker | SessionClass, autocommit: bool, way: Way) -> list[tuple[Way, Abstract]]:
         loc = self.fresh(("new", at), way)
-        way.heap[loc] = SessionState(IDLE, kind, opened=at, maker=maker)
+        way.heap[loc] = SessionState(IDLE, maker.kind, opened=at, maker=maker.place, autocommit=autocommit, pool=self.of.facts.pool(at))
         return [(way, Ref(loc))]
 
     def given(self, session: Session, at: Place, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         for argument in arguments:
             way.escape(argument)
         loc = self.fresh(("new", at), way)
+        pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
-            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place)
+            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=session.options.autocommit, pool=pool)
         else:
-            way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False)
+            way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool)
         return [(way, Ref(loc))], [way.copy()]
 
     def unknown(self, values: tuple[Abstract, ...], way: Way) -> Outcome:
@@ -150,14 +179,15 @@ class Calls:
             case Rows(loc, kind):
                 if name in TERMINALS and kind == "query":
                     back, raised = way.operate(loc, "sql", self.of.place(call.at), write=name in {"delete", "update"})
-                    self.second(loc, back, self.of.place(call.at))
-                    return [(each, None) for each in back], _sql(raised)
+                    return [(each, objects(receiver, name)) for each in back], _sql(raised)
                 if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
                     return [(way, None)], []
                 if name in CONSUMING:
                     if kind == "result" and receiver.entities and way.state(loc).closed is not None:
                         way.faults.append(("rows after close", loc, None))
-                    return [(way, None)], []
+                    return [(way, objects(receiver, name))], []
+                if name == "scalars" and isinstance(call.function, Attribute) and isinstance(call.function.value, Call):
+                    return [(way, replace(receiver, model=model_of(self.of, call.function.value)))], []
                 return [(way, receiver)], []
             case Handle(loc, kind):
                 return self.on_handle(receiver, loc, kind, name, call, way)
@@ -214,7 +244,7 @@ class Calls:
             if name == "execution_options":
                 return [(each, Ref(loc)) for each in back], raised
             return [(each, Rows(loc, "result", False) if name == "execute" else None) for each in back], raised
-        operation: Operation = METHODS.get(name, "any")
+        operation: Operation = METHODS.get(name, "any") if not is_ending(self.of, call) else "any"
         if name in {"begin", "begin_nested"}:
             kind = "begin" if name == "begin" else "nested"
             if state.kind == "async":
@@ -224,30 +254,32 @@ class Calls:
                 if name == "begin" and each.state(loc).txn is not ANY:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], raised
-        write = (name in WRITES and is_new(self.of, call)) or (operation == "sql" and is_dml(self.of, call))
+        write = (name in WRITES and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
         back, raised = way.operate(loc, operation, at, write)
         value: Abstract = None
-        if name == "query":
-            value = Rows(loc, "query", has_entities(self.of, call))
+        if name in {"connection", "get_transaction", "get_nested_transaction"}:
+            value = Handle(loc, "nested" if name == "get_nested_transaction" else "begin" if name == "get_transaction" else "connection", at)
+        elif name == "query":
+            value = Rows(loc, "query", has_entities(self.of, call), model_of(self.of, call) if len(call.arguments) == 1 else None)
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
-            value = None if buffered else Rows(loc, "result", has_entities(self.of, call))
-        self.second(loc, back, at)
+            value = None if buffered else Rows(loc, "result", has_entities(self.of, call), model_of(self.of, call) if name == "scalars" else None)
+        elif name in {"get", "get_one", "scalar"}:
+            model = model_of(self.of, call)
+            value = Object(model, loc) if model is not None else None
         for each in back:
+            if name in {"add", "add_all"}:
+                for argument in call.arguments:
+                    known = each.env.get(argument.name) if isinstance(argument, Name) else None
+                    if isinstance(argument, Name) and (known is None or isinstance(known, Object)):
+                        each.env[argument.name] = Object(known.model if known is not None else None, loc)
             if name == "reset":
                 each.update(loc, closed=None)
+            elif name in {"expunge", "expunge_all"}:
+                each.update(loc, unsaved=None)
             elif name == "remove":
                 each.update(loc, removed=True)
         return [(each, value) for each in back], _sql(raised)
-
-    def second(self, loc: Loc, back: list[Way], at: Place) -> None:
-        """A session has taken a connection while another of the same maker holds one."""
-        for way in back:
-            state = way.state(loc)
-            if state.txn is CONN and state.maker is not None:
-                for other, held in way.heap.items():
-                    if other != loc and held.txn is CONN and held.maker == state.maker:
-                        way.faults.append(("second", loc, held.opened))
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -259,6 +291,8 @@ class Calls:
             if kind == "begin":
                 back, raised = way.operate(loc, "commit" if name == "commit" else "rollback", at)
                 return [(each, None) for each in back], _sql(raised)
+            if kind == "connection":
+                way.update(loc, unsaved=None)
             if kind == "nested" and name != "commit" and way.state(loc).txn is INACTIVE:
                 way.update(loc, txn=CONN, poisoned=None)
         return [(way, None)], []
@@ -268,6 +302,8 @@ class Calls:
     def awaited(self, expression: Await, way: Way) -> Outcome:
         of = self.of
         value = of.evaluate(expression.value, way)
+        if isinstance(expression.value, Call):
+            self.waits(expression, expression.value, (value,), way)
         match value:
             case Pending(call, arguments, receiver, None):
                 if isinstance(call.function, Attribute) and isinstance(receiver, Ref):
@@ -350,6 +386,8 @@ class Calls:
         result = self.of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
+        if self.of.is_made(call):
+            arguments = tuple(argument for argument in arguments if not isinstance(argument, Object))
         return self.unknown(arguments, way)
 
     # -- functions of the project -------------------------------------------------------------------------------------
@@ -371,12 +409,14 @@ class Calls:
                 return self.given(gives, of.place(call.at), arguments, way)
             return self.unknown((receiver, *arguments), way)
         if not reach and not isinstance(gives, Session) and not _manages(found.manages, result) and not of.facts.touches(function):
+            for argument in arguments:
+                way.escape(argument)
             return [(way, None)], [way.copy()]
         if found.is_async and not awaited and not found.is_generator:
             return [(way, Pending(call, arguments, receiver))], []
         env = of.engine.bound(found, call, arguments, receiver, function)
         if found.manages:
-            return [(way, Managed(function, frozenset(env.items())))], []
+            return [(way, Managed(function, Frozen(env.items())))], []
         if found.is_generator:
             if isinstance(gives, Session) or not reach:
                 return [(way, None)], []
@@ -394,6 +434,14 @@ class Calls:
         env = self.of.engine.bound(found, call, arguments, Record(cls.path, cls.qualname, ()), method)
         back, raised = self.of.engine.invoke(found, env, way, self.of.place(call.at), keep_self=True)
         return [(each, value if isinstance(value, Record) else None) for each, value in back], raised
+
+
+def objects(rows: Rows, name: str) -> Abstract:
+    """What a method of a Query or Result takes out of it, as far as that is followed: an object of a class of the project, or a list of such."""
+    if rows.model is None or name not in {*SINGLE, "all"}:
+        return None
+    found = Object(rows.model, rows.loc)
+    return Group((found,), open=True) if name == "all" else found
 
 
 def _sql(ways: list[Way]) -> list[Way]:

@@ -36,7 +36,7 @@ class Concurrency:
                 way.faults.append(("to process", loc, at))
             elif way.state(loc).lent is not None:
                 way.faults.append(("use while lent", loc, way.state(loc).lent))
-            way.update(loc, lent=at, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
+            way.update(loc, lent=at, unsaved=None, owner="given" if way.state(loc).owner == "here" else way.state(loc).owner)
         return [(way, Bound(tuple(Ref(loc) for loc in locs), runs=True) if locs else None)], [way.copy()]
 
     def task(self, arguments: tuple[Abstract, ...], at: Place, way: Way) -> Outcome:
@@ -46,7 +46,7 @@ class Concurrency:
             for loc in dict.fromkeys(sessions_in(first)):
                 if way.state(loc).lent is not None:
                     way.faults.append(("shared by tasks", loc, way.state(loc).lent))
-                way.update(loc, lent=at)
+                way.update(loc, lent=at, unsaved=None)
             return [(way, Pending(first.call, first.arguments, first.receiver, at))], []
         return self.of.calls.unknown(arguments, way)
 

@@ -12,10 +12,27 @@ from typing import TypeAlias
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import Call
-from sa_session_lint.model.value import Function, Place
+from sa_session_lint.model.value import Class, Function, Place
 from sa_session_lint.typestate.facts import Facts
 from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import Abstract, Disjunct, Known, Loc, Managed, Record, Ref, SessionState, Some, locs_in, renamed
+from sa_session_lint.typestate.state import (
+    NO_CONDITIONS,
+    NO_ENV,
+    Abstract,
+    Disjunct,
+    Frozen,
+    Known,
+    Loc,
+    Managed,
+    Object,
+    Record,
+    Ref,
+    Scope,
+    SessionState,
+    Some,
+    locs_in,
+    renamed,
+)
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
 
@@ -25,6 +42,8 @@ ROOM = 6000
 """As many arrivals are followed in one function."""
 DEPTH = 5
 CASES = 12
+CALLERS, CALLEES = Place("", 0), Place("", 1)
+"""Where a session was written to, as the answer about a call tells it: by the caller beforehand, or somewhere in the called function."""
 
 Key: TypeAlias = "tuple[int, Disjunct]"
 
@@ -59,10 +78,10 @@ class Case:
     """One way in which a call ends: it returned (or raised, or yielded), with these states and this value."""
 
     end: int
-    heap: frozenset[tuple[Loc, SessionState]]
+    heap: Frozen[Loc, SessionState]
     value: Abstract
     raising: str | None
-    env: frozenset[tuple[object, Abstract]] = frozenset()
+    env: Frozen[object, Abstract] = NO_ENV
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +129,7 @@ class Engine:
             for to, way in transfer.after(step, here[1]):
                 for kind, loc, related in way.faults:
                     found.met.append(Met(kind, here[0], loc, related, here[1]))
+                way.forget(transfer.wanted.get(to, set()), sketch.me)
                 disjunct = way.frozen()
                 there = (to, disjunct)
                 if there in found.came:
@@ -158,9 +178,9 @@ class Engine:
         elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):
             names = names[1:]
         positional = arguments[: len(call.arguments)]
-        env.update({name: value for name, value in zip(names, positional, strict=False) if value is not None})
+        env.update({name: value for name, value in zip(names, positional, strict=False) if value is not None and not isinstance(value, Object)})
         for (key, _), value in zip(call.keywords, arguments[len(call.arguments) :], strict=True):
-            if key in names and value is not None:
+            if key in names and value is not None and not isinstance(value, Object):
                 env[key] = value
         passed = {*names[: len(positional)], *(key for key, _ in call.keywords)}
         if None not in passed:
@@ -171,7 +191,7 @@ class Engine:
 
     def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
         """What following a sketch from a step with these values and states comes to; None when that is too much."""
-        disjunct = Disjunct(frozenset(env.items()), frozenset(heap.items()), frozenset(), raising)
+        disjunct = Disjunct(Frozen(env.items()), Frozen(heap.items()), NO_CONDITIONS, raising)
         key = (self.depth, sketch.function.path, sketch.function.qualname, start, disjunct, stop)
         if key in self.effects:
             return self.effects[key]
@@ -197,18 +217,18 @@ class Engine:
                 values = dict(each.env)
                 me = values.get(sketch.me) if sketch.me is not None else None
                 kept: Abstract = values.get("return") if end == RETURNED else None
-                cases[Case(end, each.heap, kept, each.raising, frozenset({("self", me)} if me is not None else ()))] = None
+                cases[Case(end, _unplaced(each.heap), kept, each.raising, Frozen((("self", me),)) if me is not None else NO_ENV)] = None
         if stop:
             for at, step in sketch.steps.items():
                 if step.op == "yield":
                     for each in found.ways.get(at, ()):
                         value = self.transfer(sketch).evaluate(step.value, Way(each)) if step.value is not None else None
-                        cases[Case(at, each.heap, value, None, frozenset((k, v) for k, v in each.env if not isinstance(k, int)))] = None
+                        cases[Case(at, _unplaced(each.heap), value, None, Frozen((k, v) for k, v in each.env if not isinstance(k, int)))] = None
         if found.coarse or len(cases) > CASES:
             if keep:
                 self.effects[key] = None
             return None
-        faults = tuple(dict.fromkeys((m.kind, m.loc, m.related) for m in certain(found)))
+        faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found)))
         effect = Effect(tuple(cases), faults)
         if keep:
             self.effects[key] = effect
@@ -275,13 +295,15 @@ class Engine:
             for loc, state in case.heap:
                 if loc in back:
                     own = owners[back[loc]]
-                    each.heap[back[loc]] = _returned(state, own)
+                    each.heap[back[loc]] = _returned(state, own, at)
+                    if case.end == RETURNED and state.ended is not None and state.worked and not own.halfway:
+                        each.faults.append(("ended by callee", back[loc], state.ended))
                 elif loc[0] == "ambient":
-                    each.heap[loc] = state
+                    each.heap[loc] = state if state.unsaved is None else state._replace(unsaved=at)
                 else:
                     named: Loc = ("in", at, loc) if _nesting(loc) < 3 else ("in", at)
                     names[loc] = named
-                    each.heap[named] = state
+                    each.heap[named] = state if state.unsaved is None else state._replace(unsaved=at)
             value = renamed(case.value, names)
             for loc in locs_in(value):
                 state = each.state(loc)
@@ -291,8 +313,16 @@ class Engine:
                 del each.heap[loc]
             for kind, loc, related in effect.faults:
                 if loc in back:
-                    each.faults.append((kind, back[loc], owners[back[loc]].poisoned or related))
-            env_back = frozenset((name, renamed(v, names)) for name, v in case.env)
+                    own = owners[back[loc]]
+                    if kind == "lost":
+                        continue  # who closes the session of another ends that other's transaction, which is a fault of its own
+                    if kind in {"saved", "written"}:
+                        each.faults.append((kind, back[loc], own.unsaved if related == CALLERS else at))
+                    elif kind == "held across":
+                        each.faults.append((kind, back[loc], related))
+                    else:
+                        each.faults.append((kind, back[loc], own.poisoned or related))
+            env_back = Frozen((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
 
@@ -319,6 +349,55 @@ class Engine:
                 back.append((each, case.value, Managed(function, case.env, case.end)))
         return back, raised
 
+    def entered(self, owner: Class, way: Way, at: Place) -> tuple[list[tuple[Way, Abstract, Abstract]], list[Way]] | None:
+        """Enter an object of the project whose `__enter__` opens a session; None where that is not known."""
+        method = self.facts.method(owner, "__enter__") or self.facts.method(owner, "__aenter__")
+        sketch = self.facts.sketch(method) if method is not None else None
+        if sketch is None or sketch.me is None:
+            return None
+        cases = self.cases(sketch, {sketch.me: Record(owner.path, owner.qualname, ())}, way, at, None, None, False)
+        back: list[tuple[Way, Abstract, Abstract]] = []
+        raised: list[Way] = []
+        for case, each in cases or ():
+            if case.end == RAISED:
+                each.raising = case.raising or "other"
+                raised.append(each)
+            else:
+                for loc in locs_in(case.value):
+                    if loc[0] == "in" and loc[1] == at and each.state(loc).owner == "here":
+                        each.update(loc, owner="with", opened=at)
+                back.append((each, case.value, Scope("object", dict(case.env).get("self"))))
+        return (back, raised) if any(locs_in(value) for _, value, _ in back) else None
+
+    def exited(self, me: Record, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way], list[Way]]:
+        """Leave such an object: call its `__exit__`."""
+        owner = Class(me.path, me.qualname)
+        method = self.facts.method(owner, "__exit__") or self.facts.method(owner, "__aexit__")
+        sketch = self.facts.sketch(method) if method is not None else None
+        before = way.copy()
+        cases = None
+        if sketch is not None and sketch.me is not None:
+            names = [name for name, _ in sketch.parameters][1:]
+            env: dict[object, Abstract] = {name: Some() if raising else Known(None) for name in names} if len(names) == 3 else {}
+            cases = self.cases(sketch, {**env, sketch.me: me}, way, at, None, None, False)
+        if cases is None:
+            way.escape(me)
+            return [way], [], []
+        back: list[Way] = []
+        raised: list[Way] = []
+        swallowed: list[Way] = []
+        for case, each in cases:
+            for loc, state in before.heap.items():
+                now = each.heap.get(loc)
+                if not raising and case.end == RETURNED and now is not None and _loses(state, now):
+                    each.faults.append(("lost", loc, state.unsaved))
+            if case.end == RAISED:
+                each.raising = case.raising or "other"
+                (back if raising else raised).append(each)
+            else:
+                (swallowed if raising and case.value == Known(True) else back).append(each)
+        return back, raised, swallowed
+
     def resumed(
         self, function: Function, env: dict[object, Abstract], resume: int, way: Way, at: Place, raising: bool
     ) -> tuple[list[Way], list[Way], list[Way]]:
@@ -337,9 +416,8 @@ class Engine:
             each.env = dict(before.env)
             for loc, state in before.heap.items():
                 now = each.heap.get(loc)
-                if not raising and case.end == RETURNED and now is not None and state.unsaved is not None and now.unsaved is None and now.closed is not None:
-                    if state.owner == "with" and not _was_saved(now):
-                        each.faults.append(("lost", loc, state.unsaved))
+                if not raising and case.end == RETURNED and now is not None and _loses(state, now):
+                    each.faults.append(("lost", loc, state.unsaved))
             if case.end == RAISED:
                 each.raising = case.raising or "other"
                 (back if raising else raised).append(each)
@@ -348,21 +426,47 @@ class Engine:
         return back, raised, swallowed
 
 
-def _was_saved(state: SessionState) -> bool:
-    return state.saved
+def _loses(state: SessionState, now: SessionState) -> bool:
+    """Whether leaving a block, which made the second state of the first, threw the work in it away."""
+    return state.unsaved is not None and state.owner == "with" and now.unsaved is None and now.closed is not None and not now.saved
 
 
 def _handed(state: SessionState) -> SessionState:
     """A caller's session as a callee sees it."""
-    return state._replace(owner="parameter", opened=None, given_back=False, saved=False)
+    halfway = state.halfway or state.unsaved is not None or "begin" in state.blocks
+    unsaved = None if state.unsaved is None else CALLERS
+    return state._replace(unsaved=unsaved, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False)
 
 
-def _returned(state: SessionState, own: SessionState) -> SessionState:
-    """A session as the caller has it back: its own, unless the callee let somebody else have it."""
+def _unplaced(heap: Frozen[Loc, SessionState]) -> Frozen[Loc, SessionState]:
+    """The same states, with no more said about what a function has written than that it has."""
+    if all(state.unsaved in {None, CALLERS} for _, state in heap):
+        return heap
+    return Frozen((loc, state if state.unsaved in {None, CALLERS} else state._replace(unsaved=CALLEES)) for loc, state in heap)
+
+
+def _told(met: Met, sketch: Sketch) -> Place | None:
+    """The place that goes with a fault in the answer about a call: of a wait where it is, of a write only whether it is the caller's."""
+    if met.kind == "held across":
+        return Place(sketch.function.path, sketch.steps[met.step].at)
+    if met.kind in {"lost", "saved", "written"}:
+        return met.related if met.related == CALLERS else CALLEES
+    return met.related
+
+
+def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState:
+    """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written was written by the call."""
     owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "given"
     if own.owner not in {"here", "with"}:
         owner = own.owner
-    return state._replace(owner=owner, opened=own.opened, given_back=own.given_back or state.given_back)
+    ended = own.ended
+    if own.halfway and ended is None and state.ended is not None:
+        ended = state.ended if state.worked else at  # what only ends a transaction is a commit by another name
+    unsaved = own.unsaved if state.unsaved == CALLERS else None if state.unsaved is None else at
+    return state._replace(
+        owner=owner, opened=own.opened, given_back=own.given_back or state.given_back, unsaved=unsaved,
+        halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked),
+    )  # fmt: skip
 
 
 def _nesting(loc: Loc) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sa_session_lint.model.expression import Call, Expression
-from sa_session_lint.model.value import Class, Function, Value
+from sa_session_lint.model.expression import Expression
+from sa_session_lint.model.value import Class, Function, Place, Value
 from sa_session_lint.typestate.sketch import Sketch
 
 
@@ -16,6 +16,10 @@ class Facts(Protocol):
         """What an expression stands for, whenever it is evaluated."""
         ...
 
+    def origin(self, expression: Expression, sketch: Sketch) -> Expression:
+        """What a name was bound to, where that is known and nothing else is; any other expression is its own origin."""
+        ...
+
     def sketch(self, function: Function) -> Sketch | None:
         """The sketch of a function whose body tells what a call of it does; None where it does not: a decorator may do anything."""
         ...
@@ -24,12 +28,20 @@ class Facts(Protocol):
         """A method of a class of the project."""
         ...
 
+    def is_column(self, model: Class, name: str) -> bool:
+        """Whether an attribute of a mapped class is saved."""
+        ...
+
     def touches(self, function: Function) -> bool:
         """Whether a function works with sessions that it was not handed."""
         ...
 
-    def slow(self, call: Call, sketch: Sketch) -> str | None:
-        """How a call waits for the network, another process or the clock, if it does."""
+    def waits(self, expression: Expression, sketch: Sketch) -> bool:
+        """Whether a call, an `await` or the entering of a block surely waits for the network, another process or the clock."""
+        ...
+
+    def pool(self, opened: Place) -> Place | None:
+        """The engine whose pool the session or connection made by a call draws on, if others may have to wait for it; its maker where that is not visible."""
         ...
 
     def suspends(self, sketch: Sketch) -> bool:

@@ -62,7 +62,10 @@ class SketchStep:
 
 @dataclass(slots=True, eq=False)
 class Sketch:
-    """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with whether it may be None by default."""
+    """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with whether it may be None by default.
+
+    `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
+    """
 
     function: Function
     steps: dict[int, SketchStep]
@@ -75,6 +78,8 @@ class Sketch:
     coarse: bool = False
     me: str | None = None
     closures: dict[str, frozenset[str]] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    within: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:
@@ -107,6 +112,34 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
                 names_in(item, found, calls)
         case Const():
             pass
+
+
+def wanted(sketch: Sketch) -> dict[int, set[object]]:
+    """What matters still at each step: the names that it or a later one may read, the conditions that may be asked again."""
+    found: dict[int, set[object]] = {}
+    bound: dict[int, set[str]] = {}
+    for at, step in sketch.steps.items():
+        names: set[str] = set()
+        for expression in (step.value, *(value for _, value in step.targets), *(target for target, _ in step.targets if not isinstance(target, Name))):
+            if expression is not None:
+                names_in(expression, names, [])
+        if step.condition is not None:
+            names |= step.condition.names
+        for name in names & sketch.closures.keys():
+            names |= sketch.closures[name]
+        found[at] = {*names} if step.condition is None else {*names, step.condition.key}
+        bound[at] = {target.name for target, _ in step.targets if isinstance(target, Name)} if step.op == "bind" else set()
+    growing = True
+    while growing:
+        growing = False
+        for at in reversed(list(found)):
+            step, here = sketch.steps[at], found[at]
+            before = len(here)
+            for to in (*step.next, step.error, step.base):
+                if to in found:
+                    here |= found[to] - bound[at]
+            growing |= len(here) != before
+    return found
 
 
 def contract(steps: dict[int, SketchStep], start: int, keep: Callable[[SketchStep], bool]) -> tuple[dict[int, SketchStep], int]:

@@ -6,15 +6,51 @@ happens to it under every name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from sa_session_lint.model.expression import Call, Expression
-from sa_session_lint.model.protocol import ANY, Txn
-from sa_session_lint.model.value import Function, Place
+from sa_session_lint.model.protocol import ANY, CONN, Txn
+from sa_session_lint.model.value import Class, Function, Place
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Loc: TypeAlias = "tuple[object, ...]"
 """A session, named by where it comes from: `("new", place)`, `("parameter", name)`, `("ambient", key)`, `("in", place of a call, loc)`, `("older", loc)`."""
+
+
+class Frozen(Generic[K, V]):
+    """Pairs as a value: in the order in which they came, equal in any. What they are is looked at once, then their hash is known."""
+
+    __slots__ = ("_hash", "mapping")
+
+    def __init__(self, pairs: Iterable[tuple[K, V]] = ()) -> None:
+        self.mapping = dict(pairs)
+        self._hash: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return iter(self.mapping.items())
+
+    def __len__(self) -> int:
+        return len(self.mapping)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self.mapping.items()))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Frozen) and hash(self) == hash(other) and self.mapping == other.mapping)
+
+    def __repr__(self) -> str:
+        return repr(self.mapping)
+
+
+NO_ENV: Frozen[object, Abstract] = Frozen()
+NO_HEAP: Frozen[Loc, SessionState] = Frozen()
+NO_CONDITIONS: Frozen[object, bool] = Frozen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +62,8 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """What `begin()` gives, not entered yet: `kind` "begin", "nested", or "maker" for `Factory.begin()`, whose session is still to come."""
+    """What `begin()` gives, not entered yet: `kind` "begin", "nested", or "maker" for `Factory.begin()`, whose session is still to come;
+    "core" of a connection, "connection" for that of a session."""
 
     loc: Loc
     kind: str
@@ -40,6 +77,18 @@ class Rows:
     loc: Loc
     kind: str
     entities: bool = True
+    model: Class | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object of a mapped class: `loc` is the session that it is in, `made` that this function made it and nobody has it yet,
+    `written` where it was changed, if that is what its session has not saved."""
+
+    model: Class | None
+    loc: Loc | None = None
+    made: bool = False
+    written: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +115,7 @@ class Managed:
     """A context manager that a generator of the project makes; `resume` is the step at which it is suspended once entered."""
 
     function: Function
-    env: frozenset[tuple[object, Abstract]]
+    env: Frozen[object, Abstract]
     resume: int | None = None
 
 
@@ -107,12 +156,17 @@ class Bound:
     runs: bool = False
 
 
-Abstract: TypeAlias = "Ref | Handle | Rows | Pending | Scope | Managed | Record | Group | Known | Some | Bound | None"
+Abstract: TypeAlias = "Ref | Handle | Rows | Object | Pending | Scope | Managed | Record | Group | Known | Some | Bound | None"
 """What a name holds; None: nothing that is followed."""
 
 
 class SessionState(NamedTuple):
-    """One session on one way. Places are where something last happened that a finding may have to name."""
+    """One session on one way. Places are where something last happened that a finding may have to name.
+
+    Of a session that a call was handed in the middle of something (`halfway`: with unsaved work, or inside of a block that commits) `ended` is where
+    its transaction was ended, and `worked` whether the called function did anything else with it.
+    `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
+    """
 
     txn: Txn
     kind: str | None = None
@@ -131,6 +185,12 @@ class SessionState(NamedTuple):
     reopened: Place | None = None
     removed: bool = False
     stored: Place | None = None
+    autocommit: bool = False
+    halfway: bool = False
+    ended: Place | None = None
+    worked: bool = False
+    pool: Place | None = None
+    unsure: bool = False
 
     @property
     def is_connection(self) -> bool:
@@ -152,10 +212,18 @@ class Condition(NamedTuple):
 class Disjunct(NamedTuple):
     """One way to a step. `env` by name, by number of a call for what an expression has given so far; `raising` what kind of exception is on its way."""
 
-    env: frozenset[tuple[object, Abstract]] = frozenset()
-    heap: frozenset[tuple[Loc, SessionState]] = frozenset()
-    conditions: frozenset[tuple[object, bool]] = frozenset()
+    env: Frozen[object, Abstract] = NO_ENV
+    heap: Frozen[Loc, SessionState] = NO_HEAP
+    conditions: Frozen[object, bool] = NO_CONDITIONS
     raising: str | None = None
+
+
+def holding(heap: Mapping[Loc, SessionState]) -> list[Loc]:
+    """The sessions that surely hold a connection. Shared ones may be one session under two names, which has given it back under the other."""
+    doubtful = any(loc[0] == "ambient" and state.txn is not CONN for loc, state in heap.items())
+    return [
+        loc for loc, state in heap.items() if state.txn is CONN and not state.unsure and loc[0] != "older" and not (loc[0] == "ambient" and doubtful)
+    ]
 
 
 def locs_in(value: Abstract) -> tuple[Loc, ...]:
@@ -176,6 +244,13 @@ def locs_in(value: Abstract) -> tuple[Loc, ...]:
     return ()
 
 
+def objects_in(value: Abstract) -> tuple[Object, ...]:
+    """The objects of mapped classes that a value is or holds."""
+    if isinstance(value, Object):
+        return (value,)
+    return tuple(item for item in value.items if isinstance(item, Object)) if isinstance(value, Group) else ()
+
+
 def sessions_in(value: Abstract) -> tuple[Loc, ...]:
     """The sessions that a value holds themselves, not merely rows of theirs."""
     match value:
@@ -193,8 +268,10 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
     match value:
         case Ref(loc):
             return Ref(names.get(loc, loc))
-        case Rows(loc, kind, entities):
-            return Rows(names.get(loc, loc), kind, entities)
+        case Rows(loc, kind, entities, model):
+            return Rows(names.get(loc, loc), kind, entities, model)
+        case Object(model, loc, made, written) if loc is not None:
+            return Object(model, names.get(loc, loc), made, written)
         case Handle(loc, kind, at):
             return Handle(names.get(loc, loc), kind, at)
         case Group(items, more):
@@ -208,5 +285,5 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
         case Scope(kind, inner, at):
             return Scope(kind, renamed(inner, names), at)
         case Managed(function, env, resume):
-            return Managed(function, frozenset((name, renamed(item, names)) for name, item in env), resume)
+            return Managed(function, Frozen((name, renamed(item, names)) for name, item in env), resume)
     return value

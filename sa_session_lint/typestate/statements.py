@@ -4,28 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Series, Star
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series, Star
 from sa_session_lint.model.value import Class, External
+from sa_session_lint.typestate.state import Object
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
+    from sa_session_lint.typestate.way import Way
 
 
-def is_new(of: Transfer, call: Call) -> bool:
-    """Whether what is added was surely made in this function; other objects may be added to be read. What is deleted is a write."""
+def is_new(of: Transfer, call: Call, way: Way) -> bool:
+    """Whether what is added was surely made in this function, or is given to it and not looked at again: other objects may be added to be read.
+    What is deleted is a write."""
     name = call.function.name if isinstance(call.function, Attribute) else ""
     if name == "merge":
         return False
     if name not in {"add", "add_all"} or not call.arguments:
         return True
-    first = call.arguments[0]
+    held = of.evaluate(call.arguments[0], way)
+    if isinstance(held, Object) and held.loc is None:
+        return held.made
+    if isinstance(call.arguments[0], Name) and call.arguments[0].name in of.sketch.kept:
+        return True
+    first = of.facts.origin(call.arguments[0], of.sketch)
+    first = first if isinstance(first, (Row, Series)) else call.arguments[0]
     parts = first.items if isinstance(first, Row) else (first.value,) if isinstance(first, Series) else (first,)
     return all(isinstance(part, (Name, Call)) and of.is_made(part) for part in parts)
 
 
+_DML = ("insert", "update", "delete", "merge", "replace")
+_ENDINGS = ("commit", "rollback", "end")
+
+
 def is_dml(of: Transfer, call: Call) -> bool:
-    """Whether what is executed is an INSERT, UPDATE or DELETE that SQLAlchemy's functions make."""
-    first = call.arguments[0] if call.arguments else None
+    """Whether what is executed writes, as far as its text tells."""
+    first = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
+    literal = literal_of(of, first)
+    if literal is not None:
+        return literal.startswith(_DML)
     while isinstance(first, Call):
         function = first.function
         if isinstance(function, Attribute) and isinstance(function.value, (Call, Attribute)):
@@ -34,6 +50,39 @@ def is_dml(of: Transfer, call: Call) -> bool:
         value = of.value(function)
         return isinstance(value, External) and value.dotted.startswith("sqlalchemy") and value.dotted.rpartition(".")[2] in {"insert", "update", "delete"}
     return False
+
+
+def is_ending(of: Transfer, call: Call) -> bool:
+    """Whether what is executed ends the transaction: `text("COMMIT")`."""
+    literal = literal_of(of, of.facts.origin(call.arguments[0], of.sketch)) if call.arguments else None
+    return literal is not None and literal.startswith(_ENDINGS)
+
+
+def literal_of(of: Transfer, statement: Expression | None) -> str | None:
+    """The SQL of `text("...")`, in small letters."""
+    if not isinstance(statement, Call) or not statement.arguments:
+        return None
+    value = of.value(statement.function)
+    literal = of.facts.origin(statement.arguments[0], of.sketch)
+    if isinstance(value, External) and value.dotted.startswith("sqlalchemy") and value.dotted.endswith(".text") and isinstance(literal, Const):
+        return str(literal.value).strip().lower()
+    return None
+
+
+def model_of(of: Transfer, call: Call) -> Class | None:
+    """The class whose objects a query gives: `query(User)`, `scalars(select(User).where(...))`, `get(User, 1)`."""
+    first = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
+    while isinstance(first, Call):
+        function = first.function
+        if isinstance(function, Attribute) and isinstance(function.value, Call):
+            first = function.value
+            continue
+        value = of.value(function)
+        if not isinstance(value, External) or value.dotted.rpartition(".")[2] != "select" or len(first.arguments) != 1:
+            return None
+        first = first.arguments[0]
+    found = of.value(first) if first is not None else None
+    return found if isinstance(found, Class) else None
 
 
 def has_entities(of: Transfer, call: Call) -> bool:

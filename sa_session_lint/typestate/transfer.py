@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import RAISED
@@ -31,11 +32,11 @@ from sa_session_lint.model.expression import (
     dotted,
 )
 from sa_session_lint.model.protocol import ANY, CONN
-from sa_session_lint.model.value import Class, External, Instance, Method, Place, Registry, Session, Value
+from sa_session_lint.model.value import Class, External, Instance, Made, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in, wanted
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
@@ -44,6 +45,7 @@ from sa_session_lint.typestate.state import (
     Group,
     Known,
     Loc,
+    Object,
     Pending,
     Record,
     Ref,
@@ -51,6 +53,7 @@ from sa_session_lint.typestate.state import (
     SessionState,
     Some,
     locs_in,
+    objects_in,
 )
 from sa_session_lint.typestate.way import Way
 
@@ -68,6 +71,7 @@ class Transfer:
         self.engine = engine
         self.facts = engine.facts
         self.path = sketch.function.path
+        self.wanted = wanted(sketch)
         self.calls = Calls(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
@@ -109,6 +113,7 @@ class Transfer:
                 yield from self.iterate(step, way)
             case "return":
                 value = self.evaluate(step.value, way) if step.value is not None else None
+                way.leaves(value)
                 way.clear()
                 way.bind("return", value)
                 yield step.next[0], way
@@ -184,7 +189,7 @@ class Transfer:
             case Series(value, lazy, source):
                 read = self.evaluate(source, way) if lazy and source is not None else None
                 if isinstance(read, Rows):
-                    return Rows(read.loc, "lazy", read.entities)
+                    return Rows(read.loc, "lazy", read.entities, read.model)
                 inner = self.evaluate(value, way)
                 return Group((inner,), open=True) if locs_in(inner) else None
             case Star(value):
@@ -202,10 +207,12 @@ class Transfer:
 
     def is_made(self, expression: Expression) -> bool:
         """Whether an expression surely gives an object made by this function: a call of a class, or a name for the outcome of one."""
+        if isinstance(expression, Name) and any(expression.name == name for name, _ in self.sketch.parameters):
+            return False
         value = self.value(expression.function) if isinstance(expression, Call) else self.value(expression)
-        return isinstance(value, Class) or (isinstance(value, Instance) and not isinstance(expression, Call)) or (
-            isinstance(expression, Call) and isinstance(value, External) and value.dotted.rpartition(".")[2][:1].isupper()
-        )
+        if isinstance(value, External if isinstance(expression, Call) else Made):
+            return value.dotted.rpartition(".")[2][:1].isupper()
+        return isinstance(value, Class if isinstance(expression, Call) else Instance)
 
     def attribute(self, expression: Attribute, way: Way) -> Abstract:
         name = dotted(expression)
@@ -231,14 +238,16 @@ class Transfer:
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
         if isinstance(value, Registry):
-            return self.known(("ambient", value.place), way, SessionState(ANY, value.kind, "ambient", fresh=False))
+            return self.known(("ambient", value.place), way, SessionState(ANY, value.kind, "ambient", fresh=False, pool=self.facts.pool(value.place)))
         if isinstance(value, Session) and isinstance(expression, (Name, Attribute)):
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
             key = dotted(expression) or ""
             if self.sketch.me is not None and key.startswith(f"{self.sketch.me}."):
                 key = "self" + key[len(self.sketch.me) :]
-            return self.known(("ambient", key if key.startswith("self.") else (value.place or key)), way, SessionState(ANY, value.kind, "ambient", fresh=False))
+            pool = self.facts.pool(value.place) if value.place is not None else None
+            state = SessionState(ANY, value.kind, "ambient", fresh=False, pool=pool)
+            return self.known(("ambient", key if key.startswith("self.") else (value.place or key)), way, state)
         return None
 
     def known(self, loc: Loc, way: Way, state: SessionState) -> Ref:
@@ -265,7 +274,11 @@ class Transfer:
                     ways.append(each)
         else:
             for target, expression in step.targets:
-                self.assign(target, self.evaluate(expression, way), way, step.at)
+                value = self.evaluate(expression, way)
+                if value is None and isinstance(expression, Call) and isinstance(target, Name) and self.is_made(expression):
+                    model = self.value(expression.function)
+                    value = Object(model if isinstance(model, Class) else None, made=True)
+                self.assign(target, value, way, step.at)
         for each in ways:
             each.clear()
             yield step.next[0], each
@@ -280,15 +293,27 @@ class Transfer:
         name = dotted(target)
         if name is not None and isinstance(target, Attribute):
             inner = self.evaluate(target.value, way) if isinstance(target.value, Name) else None
+            if isinstance(inner, Object) and isinstance(target.value, Name):
+                self.changed(inner, target, target.value.name, way, at)
             if isinstance(inner, Record) and isinstance(target.value, Name):
                 fields = tuple((field, old) for field, old in inner.fields if field != target.name)
                 way.bind(target.value.name, Record(inner.path, inner.qualname, (*fields, (target.name, value))))
                 return
-            way.bind(name, value)
+            way.bind(name, value if locs_in(value) else None)
         self.stored(value, way, at)
+
+    def changed(self, changed: Object, target: Attribute, name: str, way: Way, at: int) -> None:
+        """An attribute of an object is set: that is work of its session, if the attribute is a column and the session still has the object."""
+        state = way.heap.get(changed.loc) if changed.loc is not None else None
+        if changed.loc is None or state is None or state.closed is not None or changed.model is None or not self.facts.is_column(changed.model, target.name):
+            return
+        way.wrote(changed.loc, self.place(at))
+        if way.state(changed.loc).unsaved == self.place(at):
+            way.env[name] = replace(changed, written=self.place(at))
 
     def stored(self, value: Abstract, way: Way, at: int) -> None:
         """A value outlives the function under another name."""
+        way.leaves(value)
         for loc in locs_in(value):
             state = way.state(loc)
             if state.owner == "with" and isinstance(value, Ref):
@@ -329,11 +354,15 @@ class Transfer:
         assert step.value is not None
         value = self.evaluate(step.value, way)
         found = self.value(Enter(step.value)) if value is None else None
-        if value is None and isinstance(found, Session):
+        owner = self.value(step.value) if value is None else None
+        inside = self.engine.entered(Class(owner.path, owner.qualname), way, self.place(step.at)) if isinstance(owner, Instance) else None
+        if value is None and inside is None and isinstance(found, Session):
             loc: Loc = ("given", self.place(step.at))
             way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
             value = Ref(loc)
-        back, raised = self.blocks.entered(value, way, step.at)
+        if isinstance(step.value, Call):
+            self.calls.waits(Enter(step.value), step.value, (), way)
+        back, raised = inside or self.blocks.entered(value, way, step.at)
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager
@@ -381,6 +410,8 @@ class Transfer:
             done.faults = []
             for target, expression in step.targets:
                 bound = value.items[0] if isinstance(value, Group) and value.items else None
+                if isinstance(value, Rows) and value.model is not None:
+                    bound = Object(value.model, value.loc)
                 found = self.value(expression) if isinstance(expression, Each) and bound is None and step.op == "next" else None
                 if isinstance(found, Session):
                     loc: Loc = ("given", self.place(step.at))
@@ -408,6 +439,7 @@ class Transfer:
 
     def suspend(self, step: SketchStep, way: Way) -> Arrivals:
         value = self.evaluate(step.value, way) if step.value is not None else None
+        way.leaves(value)
         if step.option and isinstance(value, Rows) and value.kind in {"query", "lazy"}:  # `yield from`
             way.operate(value.loc, "sql", self.place(step.at))
             if way.state(value.loc).txn is not ANY:
@@ -428,6 +460,8 @@ class Transfer:
         error = way.copy()
         yield step.next[0], way
         if step.error is not None:
+            for loc in locs_in(value) if not isinstance(value, Rows) else ():
+                error.update(loc, unsaved=self.place(step.at))  # whoever it was lent to may have written before this error
             error.faults = []
             error.raising = "other"
             yield step.error, error
@@ -435,7 +469,9 @@ class Transfer:
 
 def _settled(kind: str, value: Abstract) -> bool | None:
     """Whether what a name holds settles a condition: "is it None", or "is it true"."""
-    if value is None or (isinstance(value, Rows) and kind == "true"):
+    if value is None or (isinstance(value, Rows) and kind == "true") or (isinstance(value, Object) and not (value.made and kind != "true")):
+        return None
+    if isinstance(value, Group) and kind == "true" and objects_in(value):
         return None
     if isinstance(value, Known):
         return bool(value.value) if kind == "true" else value.value is None

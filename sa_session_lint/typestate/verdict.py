@@ -1,4 +1,4 @@
-"""What following a function has shown, put together: what leaks, what is begun and not ended, and how it came to that."""
+"""What following a function has shown, put together: what leaks, what is lost, what is begun and not ended, and how it came to that."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.engine import Followed
-from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, locs_in
+from sa_session_lint.typestate.engine import Followed, Met, certain
+from sa_session_lint.typestate.sketch import Sketch
+from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, holding, locs_in
 
 FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
 """The owners of a session that is not, or no longer, the function's own to close."""
@@ -69,6 +70,87 @@ def leaks(found: Followed) -> Iterator[Leak]:
                 yield Leak(loc, state, state.opened, end, disjunct, tuple(closes.get(origin, ())))
 
 
+@dataclass(slots=True, eq=False)
+class Loss:
+    """Work that a session of the function's own never commits, though nothing is raised: `write` is its first write."""
+
+    loc: Loc
+    state: SessionState
+    write: Place
+    step: int
+    disjunct: Disjunct
+
+
+def losses(found: Followed) -> Iterator[Loss]:
+    """Each first write that some way loses, unless it passed a commit or went round one that stands under a condition."""
+    if found.coarse:
+        return
+    foreign = {loc for _, disjunct in found.came for loc, state in disjunct.heap if state.owner in FOREIGN}
+    seen: set[Place] = set()
+    for met in found.met:
+        if met.kind == "lost" and met.related is not None and met.related not in seen and met.loc not in foreign and _is_meant(found, met.step, met.disjunct, met.loc, met.related):
+            seen.add(met.related)
+            yield Loss(met.loc, dict(met.disjunct.heap)[met.loc], met.related, met.step, met.disjunct)
+    for disjunct in found.ends(RETURNED):
+        value = dict(disjunct.env).get("return")
+        for loc, state in disjunct.heap:
+            if state.unsaved is None or state.owner != "here" or loc in foreign or state.unsaved in seen or loc in locs_in(value):
+                continue
+            if _is_meant(found, RETURNED, disjunct, loc, state.unsaved):
+                seen.add(state.unsaved)
+                yield Loss(loc, state, state.unsaved, RETURNED, disjunct)
+
+
+def _is_meant(found: Followed, step: int, disjunct: Disjunct, loc: Loc, write: Place) -> bool:
+    """Whether a way on which a write is lost should have saved it: no error led there, and the commits of other ways are under no condition of their own."""
+    passed: set[int] = set()
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    while here is not None:
+        state = _state(here[1], loc)
+        if here[0] != step and (state is None or state.unsaved != write):
+            break
+        if here[1].raising is not None:
+            return False
+        passed.add(here[0])
+        here = found.came.get(here)
+    within = found.sketch.within
+    around = set(within.get(write.at, ()))
+    commits = {met.step for met in found.met if met.kind == "saved" and met.related == write}
+    return not commits or (commits.isdisjoint(passed) and any(around.issuperset(within.get(found.sketch.steps[each].at, ())) for each in commits))
+
+
+def intrusions(found: Followed) -> Iterator[Met]:
+    """Each call that ended the transaction of a session, and did more with it, in the middle of work that the function commits as a whole."""
+    if found.coarse:
+        return
+    ended = {(met.step, met.loc) for met in found.met if met.kind == "ended by callee"}
+    for met in found.met:
+        if met.kind != "ended by callee":
+            continue
+        later = _reachable(found.sketch, met.step)
+        after = [other for other in found.met if other.loc == met.loc and other.step in later]
+        written = {other.related for other in after if other.kind == "written"}
+        state = _state(met.disjunct, met.loc)
+        if any(
+            other.kind == "saved" and other.related in written and (other.step, other.loc) not in ended
+            and other.related != Place(found.sketch.function.path, found.sketch.steps[other.step].at)
+            for other in after
+        ) or (state is not None and "begin" in state.blocks and any(other.kind == "use of done" for other in after)):  # fmt: skip
+            yield met
+
+
+def _reachable(sketch: Sketch, step: int) -> set[int]:
+    """The steps that may follow a step when all goes well."""
+    found: set[int] = set()
+    stack = list(sketch.steps[step].next)
+    while stack:
+        at = stack.pop()
+        if at not in found and at in sketch.steps:
+            found.add(at)
+            stack += sketch.steps[at].next
+    return found
+
+
 def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
     """Each `begin()` of a session of the function's own after which some way ends, nothing raised, with the transaction still open."""
     if found.coarse:
@@ -80,6 +162,59 @@ def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
             if state.begun is not None and state.owner == "here" and state.begun not in seen and loc not in given:
                 seen.add(state.begun)
                 yield state.begun, loc, disjunct
+
+
+def held(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> list[int] | None:
+    """The steps since a session took the connection that it holds at a step, the last one first; None where something was raised meanwhile."""
+    steps: list[int] = []
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    while here is not None:
+        if here[1].raising is not None:
+            return None
+        state = _state(here[1], loc)
+        if state is None or state.txn is not CONN:
+            break
+        if state.unsure:
+            return None
+        steps.append(here[0])
+        here = found.came.get(here)
+    return steps
+
+
+def waiting(found: Followed) -> Iterator[Met]:
+    """Each slow call during which a session holds a connection, the first one since that was taken."""
+    met = [met for met in certain(found) if met.kind == "held across"]
+    slow: dict[Loc, set[int]] = {}
+    for each in met:
+        slow.setdefault(each.loc, set()).add(each.step)
+    for each in met:
+        steps = held(found, each.step, each.disjunct, each.loc)
+        if steps is not None and slow[each.loc].isdisjoint(step for step in steps if step != each.step):
+            yield each
+
+
+def pools_held(way: Disjunct) -> frozenset[Place]:
+    """The pools of which sessions hold a connection on a way; those that a name still leads to."""
+    heap = dict(way.heap)
+    named = {loc for _, value in way.env for loc in locs_in(value)}
+    pools = (heap[loc].pool for loc in holding(heap) if heap[loc].owner != "here" or loc in named)
+    return frozenset(pool for pool in pools if pool is not None)
+
+
+def crowding(found: Followed) -> Iterator[Met]:
+    """Each place where a session takes a connection while another one of its pool holds one. A session that is committed is meant to be independent."""
+    committed = {met.loc for met in found.met if met.kind == "saved"}
+    for (_, disjunct), before in found.came.items():
+        if before is not None and before[0] in found.sketch.steps and found.sketch.steps[before[0]].op in {"call", "await"}:
+            then = dict(before[1].heap)
+            committed |= {loc for loc, state in disjunct.heap if state.saved and loc in then and not then[loc].saved}
+    for met in certain(found):
+        if met.kind == "second" and met.loc not in committed and any(
+            held(found, met.step, met.disjunct, loc) is not None
+            for loc, state in met.disjunct.heap
+            if state.txn is CONN and state.opened == met.related and loc != met.loc
+        ):
+            yield met
 
 
 def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int = 6) -> list[Station]:

@@ -6,27 +6,45 @@ from typing import TypeAlias
 
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE, TABLE, Operation, Txn
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, SessionState, locs_in
+from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Loc, SessionState, holding, locs_in, objects_in
 
 
 class Way:
-    """A mutable disjunct. `faults` are the misuses met on this step, each with the session concerned."""
+    """A mutable disjunct. `faults` are the misuses met on this step, each with the session concerned.
 
-    __slots__ = ("conditions", "env", "faults", "heap", "raising")
+    What does not change stays the same value as in the disjunct that it came from, so that it is neither hashed nor compared again.
+    """
+
+    __slots__ = ("conditions", "env", "faults", "heap", "origin", "raising")
 
     def __init__(self, disjunct: Disjunct) -> None:
-        self.env = dict(disjunct.env)
-        self.heap = dict(disjunct.heap)
-        self.conditions = dict(disjunct.conditions)
+        self.origin = disjunct
+        self.env = disjunct.env.mapping.copy()
+        self.heap = disjunct.heap.mapping.copy()
+        self.conditions = disjunct.conditions.mapping.copy()
         self.raising = disjunct.raising
         self.faults: list[tuple[str, Loc, Place | None]] = []
 
     def copy(self) -> Way:
-        return Way(self.frozen())
+        other = Way.__new__(Way)
+        other.origin = self.origin
+        other.env = self.env.copy()
+        other.heap = self.heap.copy()
+        other.conditions = self.conditions.copy()
+        other.raising = self.raising
+        other.faults = []
+        return other
 
     def frozen(self) -> Disjunct:
         """The disjunct that this way is now."""
-        return Disjunct(frozenset(self.env.items()), frozenset(self.heap.items()), frozenset(self.conditions.items()), self.raising)
+        env, heap, conditions, _ = self.origin
+        if self.env != env.mapping:
+            env = Frozen(self.env.items())
+        if self.heap != heap.mapping:
+            heap = Frozen(self.heap.items())
+        if self.conditions != conditions.mapping:
+            conditions = Frozen(self.conditions.items())
+        return Disjunct(env, heap, conditions, self.raising)
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -44,6 +62,14 @@ class Way:
         for key in [k for k in self.env if isinstance(k, int)]:
             del self.env[key]
 
+    def forget(self, wanted: set[object], me: str | None) -> None:
+        """Drop the conditions that nobody will ask again, and the names that nobody will read, unless they hold a session."""
+        for key in [k for k in self.conditions if k not in wanted]:
+            del self.conditions[key]
+        for name in [n for n in self.env if isinstance(n, str) and n not in wanted and n not in {me, "return"} and "." not in n]:
+            if not locs_in(self.env[name]):
+                del self.env[name]
+
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     def state(self, loc: Loc) -> SessionState:
@@ -52,8 +78,23 @@ class Way:
     def update(self, loc: Loc, **changes: object) -> None:
         self.heap[loc] = self.state(loc)._replace(**changes)  # type: ignore[arg-type]  # fields of SessionState
 
+    def wrote(self, loc: Loc, at: Place) -> None:
+        """An attribute of an object in a session was set."""
+        state = self.state(loc)
+        self.faults.append(("written", loc, at))
+        self.update(loc, txn=BEGUN if state.txn is IDLE else state.txn, fresh=False, unsaved=state.unsaved if state.unsaved or state.autocommit else at)
+
+    def leaves(self, value: Abstract) -> None:
+        """The function gives an object away: what it changed last may have been for the eyes of others."""
+        for each in objects_in(value):
+            if each.loc is not None and each.written is not None and self.state(each.loc).unsaved == each.written:
+                self.update(each.loc, unsaved=None)
+
     def escape(self, value: Abstract) -> None:
         """Somebody unknown has got hold of a value: whatever would make us silent may have happened to its sessions."""
+        for each in objects_in(value):
+            if each.loc is not None and each.loc in self.heap:
+                self.update(each.loc, unsaved=None)  # its session can be asked for
         for loc in locs_in(value):
             self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, blocks=(), lent=None, poisoned=None, fresh=False)
 
@@ -75,20 +116,43 @@ class Way:
             return [], [self._arrived(loc, txn=txn) for txn in arrival.raised]
         after, raised_to = _refined(state, operation, arrival.after, arrival.raised)
         changes = _changes(state, operation, at, write)
+        if state.halfway and operation in {"add", "sql", "get"} and not state.worked:
+            self.update(loc, worked=True)
+        if state.halfway and operation in {"commit", "rollback", "close"}:
+            changes["ended"] = state.ended or at
         if state.begun is not None and operation in {"commit", "rollback", "close"} and self.raising is None:
             self.faults.append(("begun ended", loc, state.begun))
         if state.unsaved is not None and operation == "commit":
             self.faults.append(("saved", loc, state.unsaved))
         if state.unsaved is not None and operation == "close" and self.raising is None and state.txn is not INACTIVE:
             self.faults.append(("lost", loc, state.unsaved))
-        come_back = [self._arrived(loc, txn=txn, **changes) for txn in after]
+        if write:
+            self.faults.append(("written", loc, at))
+        come_back = [self._arrived(loc, txn=txn, **changes, unsure=state.unsure and operation in {"add", "none", "any"}) for txn in after]
+        for way in come_back:
+            if state.txn is not CONN:
+                way.crowd(loc)
         raise_ = [
-            self._arrived(loc, txn=txn, poisoned=at if txn is INACTIVE else state.poisoned, fresh=False) for txn in raised_to
+            self._arrived(
+                loc, txn=txn, poisoned=at if txn is INACTIVE else state.poisoned, fresh=False, unsure=state.unsure or (txn is CONN and state.txn is not CONN)
+            )
+            for txn in raised_to
         ]
         if operation in {"commit", "rollback", "close"} and state.blocks and state.txn is not CTXDONE:
             for way in come_back:
                 way.update(loc, txn=CTXDONE)
         return come_back, raise_
+
+    def crowd(self, loc: Loc) -> None:
+        """A session of this function may have taken a connection while another of the same pool holds one. One that no name leads to holds nothing any more."""
+        taken = self.state(loc)
+        if taken.txn is not CONN or taken.pool is None or loc[0] not in {"new", "in"}:
+            return
+        named = {each for value in self.env.values() for each in locs_in(value)}
+        for other in holding(self.heap):
+            held = self.state(other)
+            if other != loc and held.pool == taken.pool and not (held.is_connection and taken.is_connection) and (held.owner != "here" or other in named):
+                self.faults.append(("second", loc, held.opened))
 
     def _arrived(self, loc: Loc, **changes: object) -> Way:
         """Another way from here, on which a session has changed so."""
@@ -111,6 +175,8 @@ def _refined(state: SessionState, operation: Operation, after: tuple[Txn, ...], 
     """The cells that the rest of the state decides: is there anything to flush, or anything that `get` could find in memory."""
     if operation == "get" and state.fresh and state.txn in {IDLE, BEGUN}:
         return (CONN,), raised
+    if operation == "nested" and state.fresh and state.txn is BEGUN:
+        return (BEGUN,), raised
     if operation == "sql" and state.unsaved is not None:
         return after, (INACTIVE, *raised)
     if operation in {"flush", "commit"} and state.unsaved is None and state.txn in {BEGUN, CONN}:
@@ -137,7 +203,7 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
         case "flush":
             return {}
     changes: dict[str, object] = {"fresh": False}
-    if write and state.unsaved is None:
+    if write and state.unsaved is None and not state.autocommit:
         changes["unsaved"] = at
     return changes
 

@@ -1,0 +1,46 @@
+"""callee-ends-callers-transaction (SAS507): a function commits, rolls back or closes a session in the middle of its caller's work."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.value import Place
+from sa_session_lint.project.sketching import may_matter
+from sa_session_lint.project.tracking import followed
+from sa_session_lint.project.usage import all_callers
+from sa_session_lint.typestate.verdict import history, intrusions
+
+
+class CalleeEndsCallersTransaction(FlowCheck):
+    rule = "callee-ends-callers-transaction"
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        """Ask the callers: only they know whether the parameter is a session, and what it is in the middle of."""
+        scope = self.file.outline.scope_of.get(id(node))
+        if scope is None or not may_matter(self.index, scope, self.file.path):
+            return
+        self.around = scope
+        seen: set[Place] = set()
+        for outline, around in all_callers(self.index, self.file.path, scope):
+            caller = followed(self.index, outline, around)
+            for met in intrusions(caller) if caller is not None else ():
+                end = met.related
+                if caller is None or end is None or end.path != self.file.path or end in seen or not self.holds(node, self.at(end)):
+                    continue
+                seen.add(end)
+                ending = self.at(end)
+                if not self.is_callers_choice(node, ending):
+                    stations = history(caller, met.step, met.disjunct, met.loc)
+                    trail = [self.note(station.place, station.text) for station in stations]
+                    trail.append(self.note(Place(outline.path, caller.sketch.steps[met.step].at), f"`{around.name}` called it here"))
+                    self.report(ending, trail, call=f"with {self.code(ending)}" if isinstance(ending, cst.WithItem) else self.code(ending), function=around.name)
+
+    def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
+        """Whether the end of the transaction hangs on a parameter."""
+        names = {parameter.name for parameter in self.around.parameters}
+        return any(_reads(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
+
+
+def _reads(node: cst.CSTNode, names: set[str]) -> bool:
+    return (isinstance(node, cst.Name) and node.value in names) or any(_reads(child, names) for child in node.children)

@@ -1,0 +1,23 @@
+"""second-session-while-holding-first (SAS804): a second connection of a pool is taken while the first is held, here or by a caller."""
+
+from __future__ import annotations
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.project.nesting import surrounded
+from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.verdict import crowding
+
+
+class SecondSessionWhileHoldingFirst(FlowCheck):
+    rule = "second-session-while-holding-first"
+
+    def function(self, found: Followed) -> None:
+        seen: set[int] = set()
+        for each in (found, *surrounded(self.index, self.file.outline, self.around, found)):
+            self.found = each
+            for met in crowding(each):
+                at = each.sketch.steps[met.step].at
+                if at not in seen:
+                    seen.add(at)
+                    first = self.note(met.related, "the first session was opened here, or holds its connection during this call")
+                    self.report(self.node(met.step), [first, *self.trail(met.step, met.disjunct, met.loc)], name=self.name(met.disjunct, met.loc))

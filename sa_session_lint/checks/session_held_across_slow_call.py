@@ -1,0 +1,34 @@
+"""session-held-across-slow-call (SAS552): a connection is held while the function waits for something slow."""
+
+from __future__ import annotations
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.value import Place
+from sa_session_lint.project.tracking import engine_of, followed
+from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.sketch import SketchStep
+from sa_session_lint.typestate.verdict import waiting
+
+
+class SessionHeldAcrossSlowCall(FlowCheck):
+    rule = "session-held-across-slow-call"
+
+    def function(self, found: Followed) -> None:
+        seen: set[int] = set()
+        for met in waiting(found):
+            step = found.sketch.steps[met.step]
+            if step.at not in seen and (met.related is None or (self.is_sure(step) and not self.is_met_there(met.related))):
+                seen.add(step.at)
+                node = self.node(met.step)
+                self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+
+    def is_sure(self, step: SketchStep) -> bool:
+        """Whether the function that is called with the session waits on every way through it."""
+        return step.value is not None and engine_of(self.index).facts.waits(step.value, self.found.sketch)
+
+    def is_met_there(self, inside: Place) -> bool:
+        """Whether the function that is called holds the connection by statements of its own, and is reported itself."""
+        outline = self.index.outline(inside.path)
+        known = outline.values.get(id(outline.nodes[inside.at])) if outline is not None else None
+        found = followed(self.index, outline, known[1]) if outline is not None and known is not None else None
+        return found is not None and any(found.sketch.steps[met.step].at == inside.at for met in waiting(found))

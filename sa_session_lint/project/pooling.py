@@ -1,0 +1,130 @@
+"""Which pool a session draws on: two sessions of one pool that hold a connection each need two of the same few.
+
+    engine = create_engine(URL)            the pool is known by this call
+    Reading = sessionmaker(engine)         draws on it
+    Session(engine)                        draws on it as well
+    Other = sessionmaker(bind_of(config))  an engine that is not visible: the pool is known by the maker
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.value import NOTHING, UNKNOWN, Class, Constant, Engine, External, Made, Maker, Method, Place, Registry, SessionClass
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.usage import holders, is_aside, mentions
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
+
+
+def pool(index: Index, place: Place) -> Place | None:
+    """The pool of what the call at a place makes (a session, a maker, a registry, an engine, a connection); None where nobody would wait, or none is known."""
+    return index.once(("pool", place), lambda: _pool(index, place))
+
+
+def _pool(index: Index, place: Place) -> Place | None:
+    found = index.outline(place.path)
+    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
+    if found is None or scope is None or not isinstance(call, Call):
+        return None
+    match index.value(call.function, scope, place.path):
+        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)):
+            return pool(index, made) if made is not None and made != place else None
+        case SessionClass():
+            return _bound(index, call, scope, place, None)
+        case External(dotted):
+            return _made(index, v.ROLES.get(dotted, (dotted,))[0], found, scope, call)
+    return None
+
+
+def _made(index: Index, role: str, found: Outline, scope: Scope, call: Call) -> Place | None:
+    place = Place(found.path, call.at)
+    match role:
+        case "session class":
+            return _bound(index, call, scope, place, None)
+        case "maker" if call.keyword("binds") is None and not _routes(index, call, scope, place.path):
+            return _bound(index, call, scope, place, place if lasts(index, found, scope, call) else None)
+        case "registry":
+            factory = call.arguments[0] if call.arguments else call.keyword("session_factory")
+            made = index.value(factory, scope, place.path) if factory is not None else UNKNOWN
+            return pool(index, made.place) if isinstance(made, Maker) and made.place is not None else None
+        case "engine":
+            return place if lasts(index, found, scope, call) and _may_run_out(index, call, scope, place.path) else None
+        case "flask-sqlalchemy":
+            return place
+    return None
+
+
+def _bound(index: Index, call: Call, scope: Scope, place: Place, otherwise: Place | None) -> Place | None:
+    """The pool of what is bound to an engine; `otherwise` where that is not visible, or made anew by each call of a function."""
+    bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
+    value = index.value(bind, scope, place.path) if bind is not None else NOTHING
+    if isinstance(value, Engine):
+        found = index.outline(value.place.path)
+        made, around = found.values.get(id(found.nodes[value.place.at]), (None, None)) if found is not None else (None, None)
+        if found is None or around is None or not isinstance(made, Call) or not _may_run_out(index, made, around, found.path):
+            return None
+        return pool(index, value.place) or otherwise
+    is_hidden = value is NOTHING or isinstance(value, Made) or (value is UNKNOWN and bind is not None and not _is_connection(index, bind, scope, place.path))
+    return otherwise if is_hidden else None
+
+
+def _is_connection(index: Index, bind: Expression, scope: Scope, path: str) -> bool:
+    """Whether what a session is bound to was asked of an engine, a connection or a session: all share that connection."""
+    bindings = (b.value for around in scope.enclosing() for b in around.bindings.get(bind.name, ())) if isinstance(bind, Name) else (bind,)
+    return any(isinstance(value, Call) and isinstance(index.value(value.function, scope, path), Method) for value in bindings)
+
+
+def _may_run_out(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """Whether an engine keeps so many connections and no more."""
+    chosen = call.keyword("poolclass")
+    value = index.value(chosen, scope, path) if chosen is not None else None
+    if call.keyword("pool") is not None or (chosen is not None and not (isinstance(value, External) and value.dotted.endswith("QueuePool"))):
+        return False
+    limits = {name: index.value(given, scope, path) for name in ("max_overflow", "pool_size") if (given := call.keyword(name)) is not None}
+    if limits.get("max_overflow") == Constant(-1) or limits.get("pool_size") == Constant(0):
+        return False
+    url = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
+    return not (isinstance(url, Constant) and isinstance(url.value, str) and _MEMORY.match(url.value))
+
+
+def _routes(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """Whether the sessions of a maker choose an engine for each statement."""
+    given = call.keyword("class_")
+    value = index.value(given, scope, path) if given is not None else UNKNOWN
+    if not isinstance(value, SessionClass) or value.place is None:
+        return False
+    found = index.outline(value.place.path)
+    return found is None or any(each.at == value.place.at and "get_bind" in each.bindings for each in found.scopes.values())
+
+
+def lasts(index: Index, found: Outline, scope: Scope, call: Call) -> bool:
+    """Whether what a call makes is made once: by a module, by a function that keeps it, by the only object of a class."""
+    if scope.kind != "function" or scope.outer:
+        return True
+    around = scope.parent or found.module
+    decorators = (index.value(d.function if isinstance(d, Call) else d, around, found.path) for d in scope.decorators)
+    if any(isinstance(value, External) and value.dotted in v.CACHES for value in decorators):
+        return True
+    held = holders(scope, call)
+    me = Name(scope.parameters[0].name) if scope.owner is not None and scope.parameters else None
+    for store in scope.stores:
+        if mentions(store.value, held):
+            own = isinstance(store.target, Attribute) and store.target.value == me
+            return not own or (scope.owner is not None and _is_only(index, found, scope.owner))
+    return False
+
+
+def _is_only(index: Index, found: Outline, owner: Scope) -> bool:
+    """Whether a class is called once outside of tests, by a module."""
+    me = Class(found.path, owner.qualname)
+    calls = [
+        scope for outline, scope, call in index.calls_with(owner.name) if not is_aside(outline.path) and index.value(call.function, scope, outline.path) == me
+    ]
+    return len(calls) == 1 and calls[0].kind == "module"

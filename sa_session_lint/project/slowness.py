@@ -1,0 +1,145 @@
+"""Which calls wait for the network, another process, the clock or a person; also those of functions that surely make such a call.
+
+    requests.get(url)                  waits when it is called
+    await client.get(url)              a coroutine waits when it is awaited, or entered by `async with`
+    translate(text)                    waits if every way on which `translate` returns leads through something that does
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import libcst as cst
+
+from sa_session_lint.flow.build import build
+from sa_session_lint.flow.graph import RETURNED, Step
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Const, Enter, Expression, Series, Star
+from sa_session_lint.model.value import External, Function, Made, Method
+from sa_session_lint.project.outline import Outline, Scope
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+When: TypeAlias = Literal["called", "awaited"]
+FRAMES = 3
+"""How many functions down a slow call may be made."""
+
+
+def waits(index: Index, expression: Expression, scope: Scope, path: str, frames: int = FRAMES) -> bool:
+    """Whether evaluating a call or an `await`, or entering a block, waits."""
+    match expression:
+        case Call():
+            return takes_time(index, expression, scope, path, frames) == "called"
+        case Await(value):
+            return _is_slow_coroutine(index, value, scope, path, frames)
+        case Enter(Call() as call):
+            return takes_time(index, call, scope, path, frames) == "awaited"
+    return False
+
+
+def _is_slow_coroutine(index: Index, expression: Expression, scope: Scope, path: str, frames: int) -> bool:
+    if isinstance(expression, Star):
+        expression = expression.value
+    if isinstance(expression, Series):
+        expression = expression.value
+    if not isinstance(expression, Call):
+        return False
+    function = index.value(expression.function, scope, path)
+    if isinstance(function, External) and function.dotted in v.GATHERING | v.PASSING:
+        return any(_is_slow_coroutine(index, argument, scope, path, frames) for argument in expression.arguments)
+    return takes_time(index, expression, scope, path, frames) == "awaited"
+
+
+def takes_time(index: Index, call: Call, scope: Scope, path: str, frames: int = FRAMES) -> When | None:
+    """Whether a call, or the coroutine that it gives, surely waits."""
+    value = index.value(call.function, scope, path)
+    match value:
+        case External(dotted):
+            return _external(index, dotted, call)
+        case Function():
+            return _function(index, replace(value, receiver=None), frames)
+        case Method(Made(dotted), name):
+            methods = v.SLOW_CLIENTS.get(dotted, frozenset())
+            if name in methods or (dotted in v.LOCAL_METHODS and name not in v.LOCAL_METHODS[dotted]) or f"{dotted}.{name}" in index.settings.slow_calls:
+                return "awaited" if dotted in v.AWAITED_CLIENTS else "called"
+    return _service(index, call, scope, path)
+
+
+def _external(index: Index, dotted: str, call: Call) -> When | None:
+    if dotted.rpartition(".")[2] == "sleep" and call.arguments == (Const(0),):
+        return None  # lets others run, and waits for nothing
+    if dotted in {"smtplib.SMTP", "smtplib.SMTP_SSL"} and not call.arguments and not call.keywords:
+        return None  # connects later
+    if dotted in v.SLOW_AWAITED:
+        return "awaited"
+    return "called" if dotted in v.SLOW_CALLS or dotted in index.settings.slow_calls else None
+
+
+def _service(index: Index, call: Call, scope: Scope, path: str) -> When | None:
+    """A method of what the attributes and methods of a client lead to."""
+    if not isinstance(call.function, Attribute):
+        return None
+    part: Expression = call.function.value
+    while isinstance(part, (Attribute, Call)):
+        owner = index.value(part, scope, path)
+        if isinstance(owner, Made):
+            break
+        part = part.value if isinstance(part, Attribute) else part.function
+    owner = index.value(part, scope, path)
+    if isinstance(owner, Made) and call.function.name in v.SLOW_SERVICES.get(owner.dotted, ()):
+        return "awaited" if owner.dotted in v.AWAITED_CLIENTS else "called"
+    return None
+
+
+def _function(index: Index, function: Function, frames: int) -> When | None:
+    """A function of the project that waits on every way on which it returns."""
+    return index.once(("waits", function, frames), lambda: _search(index, function, frames))
+
+
+def _search(index: Index, function: Function, frames: int) -> When | None:
+    found = index.outline(function.path)
+    if found is None:
+        return None
+    scope = found.scopes[function.qualname]
+    when: When = "awaited" if scope.is_async else "called"
+    if any(f"{module}.{function.qualname}" in index.settings.slow_calls for module in index.modules.dotted(function.path)):
+        return when
+    if not frames or scope.is_generator or not all(_still_runs(index, d, found, scope) for d in scope.decorators):
+        return None
+    if any(takes_time(index, call, scope, function.path, frames - 1) is not None for call in scope.calls) and _is_sure(index, found, scope, frames - 1):
+        return when
+    return None
+
+
+def _still_runs(index: Index, decorator: Expression, found: Outline, scope: Scope) -> bool:
+    """Whether a decorated function runs at each call."""
+    head = decorator.function if isinstance(decorator, Call) else decorator
+    value = index.value(head, scope.parent or found.module, found.path)
+    return isinstance(value, External) and value.dotted in v.TRANSPARENT | v.RETRYING | {"builtins.staticmethod", "builtins.classmethod"}
+
+
+def _is_sure(index: Index, found: Outline, scope: Scope, frames: int) -> bool:
+    """Whether no way to a return, nothing being raised, leads past everything that waits."""
+    node = found.nodes[scope.at]
+    if not isinstance(node, cst.FunctionDef):
+        return False
+    graph = build(node.body, lambda _: True)
+    seen: set[int] = set()
+    stack = [graph.start]
+    while stack:
+        at = stack.pop()
+        if at == RETURNED:
+            return False
+        step = graph.steps[at]
+        if at not in seen and not waits(index, _expression(found, step), scope, found.path, frames):
+            seen.add(at)
+            stack += step.next
+    return True
+
+
+def _expression(found: Outline, step: Step) -> Expression:
+    if step.kind == "enter" and isinstance(step.node, cst.WithItem):
+        return Enter(found.values.get(id(step.node.item), (OPAQUE, None))[0])
+    return found.values.get(id(step.node), (OPAQUE, None))[0] if step.kind in {"call", "await"} else OPAQUE

@@ -1,0 +1,143 @@
+"""Random programs of session operations: one function `program_<seed>(flag)` each, every operation on a line of its own."""
+
+from __future__ import annotations
+
+import random
+
+HEADER = """from sqlalchemy import Column, Integer, String, create_engine, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import declarative_base, sessionmaker
+
+Base = declarative_base()
+engine = create_engine("sqlite://")
+SessionLocal = sessionmaker(engine)
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    name = Column(String, nullable=False)
+
+
+class Own(Exception):
+    pass
+
+
+def commits(session):
+    session.commit()
+
+
+def rolls_back(session):
+    session.rollback()
+
+
+def closes(session):
+    session.close()
+
+
+def writes(session):
+    session.add(Thing(name="helper"))
+
+
+def opens():
+    session = SessionLocal()
+    return session
+"""
+
+OPERATIONS = (
+    ('{s}.add(Thing(name="good"))', 6), ("{s}.add(Thing(id=1))", 3), ("{s}.add(Thing(name=None))", 2), ("{s}.execute(select(Thing)).all()", 3),
+    ("{s}.query(Thing).all()", 2), ("{s}.scalars(select(Thing)).all()", 1), ("{s}.get(Thing, 1)", 2), ("{s}.get(Thing, 99)", 1), ("{s}.flush()", 4),
+    ("{s}.commit()", 4), ("{s}.rollback()", 3), ("{s}.close()", 3), ('{s}.execute(insert(Thing).values(name="dml"))', 2), ("{s}.begin()", 2),
+    ("{s}.begin_nested()", 1), ("commits({s})", 1), ("rolls_back({s})", 1), ("closes({s})", 1), ("writes({s})", 1),
+)  # fmt: skip
+OPENINGS = (("with SessionLocal() as {s}:", 3), ("with SessionLocal.begin() as {s}:", 2))
+
+
+def program(seed: int) -> str:
+    """The text of one program."""
+    return _Writing(random.Random(seed)).run(seed)
+
+
+class _Writing:
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.room = chance.randint(3, 12)
+        self.sessions = 0
+        self.lines: list[str] = []
+
+    def run(self, seed: int) -> str:
+        self.lines.append(f"def program_{seed}(flag):")
+        self.block(1, [], first=True)
+        return "\n".join(self.lines) + "\n"
+
+    def put(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def name(self) -> str:
+        self.sessions += 1
+        return f"s{self.sessions}"
+
+    def block(self, depth: int, names: list[str], *, first: bool = False, plain: bool = False) -> None:
+        """Statements until room or luck ends; `names` are the sessions at hand."""
+        if first:
+            self.open(depth, names)
+        for _ in range(12 if first else self.chance.randint(1, 3)):
+            if self.room <= 0:
+                break
+            if self.statement(depth, names, plain):
+                return
+        if not first and len(self.lines[-1]) - len(self.lines[-1].lstrip()) < 4 * depth:
+            self.put(depth, "pass")
+
+    def open(self, depth: int, names: list[str]) -> None:
+        new = self.name()
+        if depth < 4 and self.chance.random() < 0.4:
+            self.put(depth, self.picked(OPENINGS).format(s=new))
+            self.block(depth + 1, [*names, new])
+        else:
+            self.put(depth, self.chance.choice(("{s} = SessionLocal()", "{s} = SessionLocal()", "{s} = opens()")).format(s=new))
+        names.append(new)
+
+    def picked(self, choices: tuple[tuple[str, int], ...]) -> str:
+        return self.chance.choices([text for text, _ in choices], [weight for _, weight in choices])[0]
+
+    def statement(self, depth: int, names: list[str], plain: bool) -> bool:
+        """One statement; whether control surely does not go on behind it."""
+        kind = "operation" if plain or depth > 3 else self.chance.choices(
+            ("operation", "open", "if", "for", "try", "with", "return", "raise"), (60, 3, 6, 5, 14, 8, 2, 2)
+        )[0]  # fmt: skip
+        session = self.chance.choice(names)
+        match kind:
+            case "operation":
+                self.room -= 1
+                self.put(depth, self.picked(OPERATIONS).format(s=session))
+            case "open":
+                self.open(depth, names)
+            case "if":
+                self.put(depth, "if flag:")
+                self.block(depth + 1, [*names])
+                if self.chance.random() < 0.4:
+                    self.put(depth, "else:")
+                    self.block(depth + 1, [*names])
+            case "for":
+                self.put(depth, f"for _ in range({self.chance.randint(0, 2)}):")
+                self.block(depth + 1, [*names])
+            case "with":
+                self.put(depth, self.chance.choice(("with {s}:", "with {s}.begin():", "with {s}.begin():", "with {s}.begin_nested():")).format(s=session))
+                self.block(depth + 1, [*names])
+            case "try":
+                self.put(depth, "try:")
+                self.block(depth + 1, [*names])
+                ending = self.chance.choice(("except", "except", "finally", "both"))
+                if ending != "finally":
+                    self.put(depth, f"except {self.chance.choice(('IntegrityError', 'Exception'))}:")
+                    self.block(depth + 1, [*names], plain=True)
+                    if self.chance.random() < 0.3:
+                        self.put(depth + 1, "raise")
+                if ending != "except":
+                    self.put(depth, "finally:")
+                    self.block(depth + 1, [*names], plain=True)
+            case "return" | "raise":
+                self.put(depth, "return" if kind == "return" else "raise Own")
+                return True
+        return False
