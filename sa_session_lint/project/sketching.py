@@ -31,7 +31,8 @@ from sa_session_lint.model.value import (
 )
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.slowness import takes_time
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, contract, names_in
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
+from sa_session_lint.typestate.slicing import contract, decisive
 from sa_session_lint.typestate.state import Condition
 
 if TYPE_CHECKING:
@@ -87,41 +88,7 @@ class _Sketching:
     def run(self, node: cst.FunctionDef) -> Sketch:
         graph = build(node.body, self.calm)
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
-        tracked = self.tracked(steps)
-        repeated = Counter(step.condition.key for step in steps.values() if step.condition is not None and step.op == "test")
-        constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
-        flags = {name for step in steps.values() if step.condition is not None for name in step.condition.names}
-
-        flags |= {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
-
-        def keep(step: SketchStep) -> bool:
-            match step.op:
-                case "return" | "raise" | "catch" | "yield" | "dispatch":
-                    return True
-                case "drop":
-                    return step.value is not None and self.matters(step.value, tracked)
-                case "test":
-                    return step.condition is not None and (repeated[step.condition.key] > 1 or bool(step.condition.names & (tracked | bound)))
-                case "bind":
-                    return any(
-                        self.matters(value, tracked)
-                        or (isinstance(target, Name) and (target.name in tracked or target.name in flags))
-                        or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)
-                        for target, value in step.targets
-                    )
-                case "leave" | "enter" | "next" | "call" | "await" | "pick":
-                    return (step.value is not None and self.matters(step.value, tracked)) or any(
-                        isinstance(target, Name) and target.name in tracked for target, _ in step.targets
-                    )
-            return False
-
-        bound = {
-            t.name
-            for s in steps.values()
-            for t, value in s.targets
-            if s.op == "bind" and isinstance(t, Name) and (isinstance(value, Const) or s.condition is not None)
-        }
-        light, start = contract(steps, graph.start, keep)
+        light, start = contract(steps, graph.start, self.kept(steps))
         parameters = tuple((p.name, p.default == NONE) for p in self.scope.parameters)
         me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters and not self.is_static() else None
         closures = {
@@ -136,6 +103,47 @@ class _Sketching:
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
             self.manages(), graph.coarse, me, closures, kept, self.scope.within,
         )  # fmt: skip
+
+    def kept(self, steps: dict[int, SketchStep]) -> set[int]:
+        """The steps that stay: those that touch a session, those that decide which of these come, and what the decisions are about."""
+        tracked = self.tracked(steps)
+        flagged = {
+            target.name
+            for step in steps.values()
+            for target, value in step.targets
+            if step.op == "bind" and isinstance(target, Name) and (isinstance(value, Const) or step.condition is not None)
+        }
+        constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
+        flags = {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
+        while True:
+            touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
+            conditions = {at: condition for at in decisive(steps, touching) if (condition := steps[at].condition) is not None}
+            asked = Counter(condition.key for condition in conditions.values())
+            tests = {at for at, condition in conditions.items() if asked[condition.key] > 1 or not condition.names.isdisjoint(tracked | flagged)}
+            more = flags.union(*(conditions[at].names for at in tests))
+            if more == flags:
+                return touching | tests | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
+            flags = more
+
+    def touches(self, step: SketchStep, tracked: frozenset[str], flags: set[str]) -> bool:
+        """Whether a step does something to a session, or to what a decision is about."""
+        match step.op:
+            case "yield":
+                return True
+            case "return" | "drop":
+                return step.value is not None and self.matters(step.value, tracked)
+            case "bind":
+                return any(
+                    self.matters(value, tracked)
+                    or (isinstance(target, Name) and (target.name in tracked or target.name in flags))
+                    or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)
+                    for target, value in step.targets
+                )
+            case "leave" | "enter" | "next" | "call" | "await" | "pick":
+                return (step.value is not None and self.matters(step.value, tracked)) or any(
+                    isinstance(target, Name) and (target.name in tracked or target.name in flags) for target, _ in step.targets
+                )
+        return False
 
     def is_static(self) -> bool:
         return any(isinstance(d, Name) and d.name == "staticmethod" for d in self.scope.decorators)

@@ -33,6 +33,7 @@ from sa_session_lint.typestate.state import (
     locs_in,
     renamed,
 )
+from sa_session_lint.typestate.summaries import Summaries
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
 
@@ -40,10 +41,9 @@ DISJUNCTS = 32
 """As many ways to one step are told apart; a function with more is coarse."""
 ROOM = 6000
 """As many arrivals are followed in one function."""
-DEPTH = 5
 CASES = 12
 CALLERS, CALLEES = Place("", 0), Place("", 1)
-"""Where a session was written to, as the answer about a call tells it: by the caller beforehand, or somewhere in the called function."""
+"""Where a session was written to, closed or lost to a failed flush, as the answer about a call tells it: in the caller, or somewhere in the called function."""
 
 Key: TypeAlias = "tuple[int, Disjunct]"
 
@@ -97,12 +97,9 @@ class Engine:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.effects: dict[object, Effect | None] = {}
-        self.transfers: dict[int, Transfer] = {}
-        self.depth = 0
-        self.open: set[tuple[str, str]] = set()
-        self.cut = False
+        self.summaries: Summaries[Effect] = Summaries()
         self.coarse = 0
+        self.transfers: dict[int, Transfer] = {}
 
     def transfer(self, sketch: Sketch) -> Transfer:
         if id(sketch) not in self.transfers:
@@ -192,25 +189,18 @@ class Engine:
     def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
         """What following a sketch from a step with these values and states comes to; None when that is too much."""
         disjunct = Disjunct(Frozen(env.items()), Frozen(heap.items()), NO_CONDITIONS, raising)
-        key = (self.depth, sketch.function.path, sketch.function.qualname, start, disjunct, stop)
-        if key in self.effects:
-            return self.effects[key]
-        function = (sketch.function.path, sketch.function.qualname)
-        if self.depth >= DEPTH or function in self.open:
-            self.cut |= function in self.open
-            return None  # what goes round in circles, or too deep, gets the answer of an unknown call
-        outer, self.cut = self.cut, False
-        self.open.add(function)
-        self.depth += 1
-        try:
+        key = (sketch.function.path, sketch.function.qualname, start, disjunct, stop)
+        def find() -> Effect | None:
             starts = [(start, disjunct)]
             if start != sketch.start:
                 starts = [(to, way.frozen()) for to, way in self._resumptions(sketch, start, disjunct)]
-            found = self.follow(sketch, starts, stop)
-        finally:
-            self.depth -= 1
-            self.open.discard(function)
-            keep, self.cut = not self.cut, self.cut or outer  # an answer inside of a circle depends on where that was entered
+            return self.summary(self.follow(sketch, starts, stop), stop)
+
+        return self.summaries.ask(key, (sketch.function.path, sketch.function.qualname), find)
+
+    def summary(self, found: Followed, stop: bool) -> Effect | None:
+        """What following a sketch has come to, for whoever called it."""
+        sketch = found.sketch
         cases: dict[Case, None] = {}
         for end in (RETURNED, RAISED):
             for each in found.ends(end):
@@ -225,14 +215,9 @@ class Engine:
                         value = self.transfer(sketch).evaluate(step.value, Way(each)) if step.value is not None else None
                         cases[Case(at, _unplaced(each.heap), value, None, Frozen((k, v) for k, v in each.env if not isinstance(k, int)))] = None
         if found.coarse or len(cases) > CASES:
-            if keep:
-                self.effects[key] = None
             return None
         faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found)))
-        effect = Effect(tuple(cases), faults)
-        if keep:
-            self.effects[key] = effect
-        return effect
+        return Effect(tuple(cases), faults)
 
     def _resumptions(self, sketch: Sketch, at: int, disjunct: Disjunct) -> list[tuple[int, Way]]:
         step = sketch.steps[at]
@@ -282,7 +267,12 @@ class Engine:
             slots[loc] = loc if loc[0] == "ambient" else ("slot", len(slots))
         owners = {loc: way.state(loc) for loc in reach}
         heap = {slots[loc]: _handed(state) for loc, state in owners.items()}
-        inner = {name: renamed(value, slots) for name, value in env.items()}
+        wanted = self.transfer(sketch).wanted.get(sketch.start if start is None else start, set())
+        inner = {
+            name: renamed(value if not isinstance(value, Known) or value.value is None else Some() if value.value else Known(False), slots)
+            for name, value in env.items()
+            if name in wanted or name == sketch.me or not isinstance(name, str) or not isinstance(value, (Known, Some))
+        }
         effect = self.effect(sketch, sketch.start if start is None else start, inner, heap, raising, stop)
         if effect is None:
             return None
@@ -434,8 +424,10 @@ def _loses(state: SessionState, now: SessionState) -> bool:
 def _handed(state: SessionState) -> SessionState:
     """A caller's session as a callee sees it."""
     halfway = state.halfway or state.unsaved is not None or "begin" in state.blocks
-    unsaved = None if state.unsaved is None else CALLERS
-    return state._replace(unsaved=unsaved, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False)
+    unsaved, closed, poisoned = (None if place is None else CALLERS for place in (state.unsaved, state.closed, state.poisoned))
+    return state._replace(
+        unsaved=unsaved, closed=closed, poisoned=poisoned, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False
+    )
 
 
 def _unplaced(heap: Frozen[Loc, SessionState]) -> Frozen[Loc, SessionState]:
@@ -465,6 +457,7 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
     unsaved = own.unsaved if state.unsaved == CALLERS else None if state.unsaved is None else at
     return state._replace(
         owner=owner, opened=own.opened, given_back=own.given_back or state.given_back, unsaved=unsaved,
+        closed=own.closed if state.closed == CALLERS else state.closed, poisoned=own.poisoned if state.poisoned == CALLERS else state.poisoned,
         halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked),
     )  # fmt: skip
 

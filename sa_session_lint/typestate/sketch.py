@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -112,99 +111,3 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
                 names_in(item, found, calls)
         case Const():
             pass
-
-
-def wanted(sketch: Sketch) -> dict[int, set[object]]:
-    """What matters still at each step: the names that it or a later one may read, the conditions that may be asked again."""
-    found: dict[int, set[object]] = {}
-    bound: dict[int, set[str]] = {}
-    for at, step in sketch.steps.items():
-        names: set[str] = set()
-        for expression in (step.value, *(value for _, value in step.targets), *(target for target, _ in step.targets if not isinstance(target, Name))):
-            if expression is not None:
-                names_in(expression, names, [])
-        if step.condition is not None:
-            names |= step.condition.names
-        for name in names & sketch.closures.keys():
-            names |= sketch.closures[name]
-        found[at] = {*names} if step.condition is None else {*names, step.condition.key}
-        bound[at] = {target.name for target, _ in step.targets if isinstance(target, Name)} if step.op == "bind" else set()
-    growing = True
-    while growing:
-        growing = False
-        for at in reversed(list(found)):
-            step, here = sketch.steps[at], found[at]
-            before = len(here)
-            for to in (*step.next, step.error, step.base):
-                if to in found:
-                    here |= found[to] - bound[at]
-            growing |= len(here) != before
-    return found
-
-
-def contract(steps: dict[int, SketchStep], start: int, keep: Callable[[SketchStep], bool]) -> tuple[dict[int, SketchStep], int]:
-    """Leave out what need not be kept: a step that only passes control on vanishes, one that may raise becomes a `may`."""
-    alias: dict[int, int] = {at: at for at in ENDS}
-
-    def resolve(at: int) -> int:
-        chain: list[int] = []
-        while alias.get(at, at) != at:
-            chain.append(at)
-            at = alias[at]
-        for each in chain:
-            alias[each] = at
-        return at
-
-    light: dict[int, SketchStep] = {}
-    for at, step in steps.items():
-        if keep(step):
-            light[at] = step
-        elif step.op == "leave" and step.raising and step.error is not None:
-            alias[at] = step.error  # what is not followed swallows nothing
-        elif step.error is not None and step.op != "next":
-            light[at] = SketchStep("may", step.at, step.next[:1], step.error)
-        elif len(step.next) > 1:
-            light[at] = SketchStep("fork", step.at, step.next, step.error)
-        elif step.next:
-            alias[at] = step.next[0]
-        else:
-            light[at] = step
-    changed = True
-    while changed:
-        changed = False
-        for at, step in list(light.items()):
-            if resolve(at) != at:
-                continue
-            if step.op == "fork":
-                to = tuple(dict.fromkeys(resolve(n) for n in step.next if resolve(n) != at))
-                if len(to) == 1 and step.error is None:
-                    alias[at] = to[0]
-                    changed = True
-            elif step.op == "may":
-                then = resolve(step.next[0])
-                after = light.get(then)
-                if then != at and after is not None and after.op == "may" and step.error is not None and after.error is not None:
-                    if resolve(after.error) == resolve(step.error):
-                        alias[at] = then
-                        changed = True
-    final: dict[int, SketchStep] = {}
-    stack = [resolve(start)]
-    while stack:
-        at = stack.pop()
-        if at in final or at in ENDS:
-            continue
-        step = light[at]
-        to = tuple(resolve(n) for n in step.next)
-        if step.op in {"fork", "dispatch"}:
-            to = tuple(dict.fromkeys(to))
-        error = None if step.error is None else resolve(step.error)
-        base = None if step.base is None else resolve(step.base)
-        final[at] = _moved(step, to, error, base)
-        stack += [n for n in (*to, error, base) if n is not None]
-    return final, resolve(start)
-
-
-def _moved(step: SketchStep, to: tuple[int, ...], error: int | None, base: int | None) -> SketchStep:
-    return SketchStep(
-        step.op, step.at, to, error, base, step.value, step.targets, step.condition, step.raising, step.option, step.names, step.handler, step.lazy
-    )

@@ -36,7 +36,8 @@ from sa_session_lint.model.value import Class, External, Instance, Made, Method,
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in, wanted
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
+from sa_session_lint.typestate.slicing import wanted
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
