@@ -42,7 +42,6 @@ MISTAKES = [
     ("bookshop/worker/tasks.py", "engine-created-per-call"),
     ("bookshop/worker/tasks.py", "session-method-not-called"),
     ("bookshop/worker/tasks.py", "task-uses-global-session"),
-    ("bookshop/worker/tasks.py", "write-without-commit"),
     ("bookshop/worker/tasks.py", "yield-dependency-called-directly"),
 ]
 

@@ -104,6 +104,9 @@ class Transfer:
                 value = self.evaluate(step.value, way) if step.value is not None else None
                 if isinstance(value, Pending) and value.task is None:
                     way.escape(value)  # a coroutine that nobody awaits: another rule's business
+                if isinstance(step.value, Attribute):
+                    for loc in locs_in(value):
+                        way.update(loc, unsaved=None)  # `session.commit` that is not called: another rule's business
                 way.clear()
                 yield step.next[0], way
             case "enter":
