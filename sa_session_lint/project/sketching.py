@@ -115,15 +115,22 @@ class _Sketching:
         }
         constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
         flags = {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
+        conditions = {at: step.condition for at, step in steps.items() if step.op == "test" and step.condition is not None}
         while True:
             touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
-            conditions = {at: condition for at in decisive(steps, touching) if (condition := steps[at].condition) is not None}
-            asked = Counter(condition.key for condition in conditions.values())
-            tests = {at for at, condition in conditions.items() if asked[condition.key] > 1 or not condition.names.isdisjoint(tracked | flagged)}
+            tests = self.remembered(conditions, tracked | flagged)
+            if tests:
+                decides = decisive(steps, touching)
+                tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged)
             more = flags.union(*(conditions[at].names for at in tests))
             if more == flags:
                 return touching | tests | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
             flags = more
+
+    def remembered(self, conditions: dict[int, Condition], names: frozenset[str] | set[str]) -> set[int]:
+        """The tests whose outcome may settle another one, or is settled by what a name holds."""
+        asked = Counter(condition.key for condition in conditions.values())
+        return {at for at, condition in conditions.items() if asked[condition.key] > 1 or not condition.names.isdisjoint(names)}
 
     def touches(self, step: SketchStep, tracked: frozenset[str], flags: set[str]) -> bool:
         """Whether a step does something to a session, or to what a decision is about."""
@@ -187,36 +194,36 @@ class _Sketching:
         )  # fmt: skip
         match step.kind, node:
             case ("call" | "await" | "pick"), _:
-                return replace(made, value=self.expression(node))
+                return made._replace(value=self.expression(node))
             case "yield", cst.Yield():
                 inner = node.value.item if isinstance(node.value, cst.From) else node.value
-                return replace(made, value=self.expression(inner), option=int(isinstance(node.value, cst.From)))
+                return made._replace(value=self.expression(inner), option=int(isinstance(node.value, cst.From)))
             case "return", cst.Return():
-                return replace(made, value=self.expression(node.value) if node.value is not None else NONE)
+                return made._replace(value=self.expression(node.value) if node.value is not None else NONE)
             case "drop", cst.Expr():
-                return replace(made, value=self.expression(node.value))
+                return made._replace(value=self.expression(node.value))
             case "test", _:
-                return replace(made, condition=None if isinstance(node, cst.MatchCase) else self.condition(node))
+                return made._replace(condition=None if isinstance(node, cst.MatchCase) else self.condition(node))
             case "bind", (cst.Assign() | cst.AnnAssign() | cst.NamedExpr()):
                 return self.binding(made, node)
             case "bind", cst.AugAssign() | cst.Del():
                 target = node.target
                 written = self.expression(target)
                 if isinstance(node, cst.AugAssign) and isinstance(written, Attribute):
-                    return replace(made, targets=((written, OPAQUE),))
-                return replace(made, targets=tuple((Name(n), OPAQUE) for n in _names(target)))
+                    return made._replace(targets=((written, OPAQUE),))
+                return made._replace(targets=tuple((Name(n), OPAQUE) for n in _names(target)))
             case ("enter" | "leave"), cst.WithItem():
                 value = self.expression(node.item)
                 targets = () if node.asname is None else tuple(self.targets(node.asname.name, Enter(value)))
-                return replace(made, value=value, targets=targets)
+                return made._replace(value=value, targets=targets)
             case "next", (cst.For() | cst.CompFor()):
                 value = self.expression(node.iter)
                 targets = tuple(self.targets(node.target, Each(value))) if isinstance(node, cst.For) else ()
-                return replace(made, value=value, targets=targets)
+                return made._replace(value=value, targets=targets)
             case "catch", (cst.ExceptHandler() | cst.ExceptStarHandler()):
-                return replace(made, names=_caught(node))
+                return made._replace(names=_caught(node))
             case "dispatch", (cst.Try() | cst.TryStar()):
-                return replace(made, names=tuple(name for h in node.handlers for name in _caught(h)))
+                return made._replace(names=tuple(name for h in node.handlers for name in _caught(h)))
         return made
 
     def binding(self, made: SketchStep, node: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> SketchStep:
@@ -227,7 +234,7 @@ class _Sketching:
         condition = self.condition(node.value) if compared and node.value is not None else None
         if condition is not None and isinstance(node.value, cst.UnaryOperation):
             condition = None
-        return replace(made, targets=targets, condition=condition)
+        return made._replace(targets=targets, condition=condition)
 
     def targets(self, target: cst.CSTNode, value: Expression) -> list[tuple[Expression, Expression]]:
         if isinstance(target, cst.Name):

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import (
@@ -40,8 +40,7 @@ Op = Literal[
 ENDS = (RETURNED, RAISED, ABANDONED)
 
 
-@dataclass(frozen=True, slots=True)
-class SketchStep:
+class SketchStep(NamedTuple):
     """One step. `value` is the expression concerned, `targets` what a `bind`, `enter` or `next` binds, `at` the node's number in its file."""
 
     op: Op

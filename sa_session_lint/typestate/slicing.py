@@ -130,12 +130,6 @@ def contract(steps: dict[int, SketchStep], start: int, keep: set[int]) -> tuple[
             to = tuple(dict.fromkeys(to))
         error = None if step.error is None else resolve(step.error)
         base = None if step.base is None else resolve(step.base)
-        final[at] = _moved(step, to, error, base)
+        final[at] = step._replace(next=to, error=error, base=base)
         stack += [n for n in (*to, error, base) if n is not None]
     return final, resolve(start)
-
-
-def _moved(step: SketchStep, to: tuple[int, ...], error: int | None, base: int | None) -> SketchStep:
-    return SketchStep(
-        step.op, step.at, to, error, base, step.value, step.targets, step.condition, step.raising, step.option, step.names, step.handler, step.lazy
-    )

@@ -73,6 +73,7 @@ class Transfer:
         self.facts = engine.facts
         self.path = sketch.function.path
         self.wanted = wanted(sketch)
+        self.values: dict[int, tuple[Expression, Value]] = {}
         self.calls = Calls(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
@@ -160,7 +161,10 @@ class Transfer:
     # -- values -------------------------------------------------------------------------------------------------------
 
     def value(self, expression: Expression) -> Value:
-        return self.facts.value(expression, self.sketch)
+        known = self.values.get(id(expression))
+        if known is None:
+            known = self.values[id(expression)] = expression, self.facts.value(expression, self.sketch)
+        return known[1]
 
     def evaluate(self, expression: Expression, way: Way) -> Abstract:
         """What an expression, whose calls have been made, holds."""
@@ -357,7 +361,7 @@ class Transfer:
     def enter(self, step: SketchStep, way: Way) -> Arrivals:
         assert step.value is not None
         value = self.evaluate(step.value, way)
-        found = self.value(Enter(step.value)) if value is None else None
+        found = self.facts.value(Enter(step.value), self.sketch) if value is None else None
         owner = self.value(step.value) if value is None else None
         inside = self.engine.entered(Class(owner.path, owner.qualname), way, self.place(step.at)) if isinstance(owner, Instance) else None
         if value is None and inside is None and isinstance(found, Session):
