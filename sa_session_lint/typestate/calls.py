@@ -120,7 +120,7 @@ class Calls:
         """What is evaluated here may wait while sessions hold their connections. What a function of the project is handed it may give back before."""
         of = self.of
         held = [loc for loc in holding(way.heap) if not way.state(loc).is_connection]
-        if not held or not of.facts.waits(expression, of.sketch):
+        if not held or not of.waits(expression, call.at):
             return
         function = of.value(call.function)
         handed: set[Loc] = set()

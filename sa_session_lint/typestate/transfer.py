@@ -74,6 +74,7 @@ class Transfer:
         self.path = sketch.function.path
         self.wanted = wanted(sketch)
         self.values: dict[int, tuple[Expression, Value]] = {}
+        self.waiting: dict[tuple[type[Expression], int], bool] = {}
         self.calls = Calls(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
@@ -165,6 +166,13 @@ class Transfer:
         if known is None:
             known = self.values[id(expression)] = expression, self.facts.value(expression, self.sketch)
         return known[1]
+
+    def waits(self, expression: Expression, at: int) -> bool:
+        """Whether a call, an `await` or the entering of a block, numbered `at`, surely waits for something else."""
+        key = type(expression), at
+        if key not in self.waiting:
+            self.waiting[key] = self.facts.waits(expression, self.sketch)
+        return self.waiting[key]
 
     def evaluate(self, expression: Expression, way: Way) -> Abstract:
         """What an expression, whose calls have been made, holds."""
