@@ -242,3 +242,10 @@ def options_of_both(first: Options, second: Options) -> Options:
 def shared(value: Value) -> Value:
     """The value as it is found under a module's or an object's name: a session there is nobody's fresh one."""
     return replace(value, how="shared") if isinstance(value, Session) and value.how == "new" else value
+
+
+def is_sessional(value: Value) -> bool:
+    """Whether a value is a session or a tuple of which one is a part, or gives one when awaited, entered or iterated over."""
+    while isinstance(value, (Manager, Generator, Coroutine)):
+        value = value.value
+    return isinstance(value, Session) or (isinstance(value, Many) and any(is_sessional(item) for item in value.items))

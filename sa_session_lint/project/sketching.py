@@ -16,7 +16,6 @@ from sa_session_lint.model.protocol import METHODS, WRITES
 from sa_session_lint.model.value import (
     UNKNOWN,
     Class,
-    Coroutine,
     Engine,
     External,
     Function,
@@ -27,7 +26,7 @@ from sa_session_lint.model.value import (
     Registry,
     Session,
     SessionClass,
-    Value,
+    is_sessional,
 )
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.slowness import takes_time
@@ -338,13 +337,6 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
         case Function():
             return is_sessional(index.value(call, scope, path)) or touches(index, function)
     return is_sessional(index.value(call, scope, path))
-
-
-def is_sessional(value: Value) -> bool:
-    """Whether a value is a session, or gives one when awaited, entered or iterated over."""
-    while isinstance(value, (Manager, Generator, Coroutine)):
-        value = value.value
-    return isinstance(value, Session)
 
 
 def touches(index: Index, function: Function, depth: int = 2) -> bool:

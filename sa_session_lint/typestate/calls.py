@@ -26,6 +26,7 @@ from sa_session_lint.model.value import (
     Session,
     SessionClass,
     Value,
+    is_sessional,
 )
 from sa_session_lint.typestate.state import (
     Abstract,
@@ -408,7 +409,7 @@ class Calls:
                     return [(way, None)], [way.copy()]
                 return self.given(gives, of.place(call.at), arguments, way)
             return self.unknown((receiver, *arguments), way)
-        if not reach and not isinstance(gives, Session) and not _manages(found.manages, result) and not of.facts.touches(function):
+        if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not of.facts.touches(function):
             for argument in arguments:
                 way.escape(argument)
             return [(way, None)], [way.copy()]
