@@ -79,6 +79,8 @@ class Calls:
                 if found is not None:
                     return found
         function = of.value(call.function)
+        if isinstance(receiver, Object) and receiver.model is not None and isinstance(call.function, Attribute):
+            function = of.facts.method(receiver.model, call.function.name) or function
         taken = of.evaluate(call.function, way) if isinstance(call.function, Name) else None
         if isinstance(taken, Bound):  # a closure, or a bound method under a name of its own
             if not isinstance(of.value(call), Coroutine):
@@ -101,7 +103,7 @@ class Calls:
                 way.crowd(loc)
                 return [(way, Ref(loc))], [way.copy()]
             case Function():
-                return self.project(function, call, arguments, None, way)
+                return self.project(function, call, arguments, receiver if isinstance(receiver, Object) else None, way)
             case Class():
                 return self.constructed(function, call, arguments, way)
             case External(dotted):

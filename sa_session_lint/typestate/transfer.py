@@ -413,6 +413,8 @@ class Transfer:
     def iterate(self, step: SketchStep, way: Way) -> Arrivals:
         assert step.value is not None
         value = self.evaluate(step.value, way)
+        if value is None:
+            value = way.env.get(("over", step.at))
         ways = [way]
         raised: list[Way] = []
         if isinstance(value, Rows) and value.kind in {"query", "lazy"} and not step.lazy:
@@ -424,6 +426,9 @@ class Transfer:
                 each.clear()
             done = each.copy()
             done.faults = []
+            done.env.pop(("over", step.at), None)
+            if isinstance(value, (Rows, Group)) and not isinstance(step.value, Name):
+                each.env["over", step.at] = replace(value, kind="read") if isinstance(value, Rows) and value.kind == "query" else value
             for target, expression in step.targets:
                 bound = value.items[0] if isinstance(value, Group) and value.items else None
                 if isinstance(value, Rows) and value.model is not None:
