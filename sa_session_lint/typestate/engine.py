@@ -37,8 +37,10 @@ from sa_session_lint.typestate.summaries import Summaries
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
 
+CROWD = 12
+"""As many ways to one step are told apart by all that is known of them, more only by what can be a fault."""
 DISJUNCTS = 32
-"""As many ways to one step are told apart; a function with more is coarse."""
+"""As many ways to one step are followed; a function with more is coarse."""
 ROOM = 6000
 """As many arrivals are followed in one function."""
 CASES = 12
@@ -113,6 +115,7 @@ class Engine:
         found = Followed(sketch, coarse=sketch.coarse)
         transfer = self.transfer(sketch)
         queue: deque[Key] = deque()
+        crowds: dict[int, set[Disjunct]] = {}
         for start in starts:
             if start not in found.came:
                 found.came[start] = None
@@ -132,6 +135,13 @@ class Engine:
                 if there in found.came:
                     continue
                 ways = found.ways.setdefault(to, {})
+                if len(ways) >= CROWD:
+                    kinds = crowds.setdefault(to, set())
+                    if not kinds:
+                        kinds.update(way.outline() for way in ways)
+                    if disjunct.outline() in kinds:
+                        continue  # one like it goes on already
+                    kinds.add(disjunct.outline())
                 if len(ways) >= DISJUNCTS and to > ABANDONED:
                     found.coarse = True
                     continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from sa_session_lint.model.expression import Call, Expression
-from sa_session_lint.model.protocol import ANY, CONN, Txn
+from sa_session_lint.model.protocol import ANY, CONN, IDLE, Txn
 from sa_session_lint.model.value import Class, Function, Place
 
 K = TypeVar("K")
@@ -51,6 +51,10 @@ class Frozen(Generic[K, V]):
 NO_ENV: Frozen[object, Abstract] = Frozen()
 NO_HEAP: Frozen[Loc, SessionState] = Frozen()
 NO_CONDITIONS: Frozen[object, bool] = Frozen()
+
+
+PLACE = Place("", 0)
+"""Some place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,16 @@ class SessionState(NamedTuple):
     unsure: bool = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.txn is IDLE and self.unsaved is None and self.begun is None and not self.blocks and self.lent is None and self.stored is None
+
+    def outline(self) -> SessionState:
+        """The state without what only tells where something happened, and whether it did before."""
+        poisoned, closed = (None if place is None else PLACE for place in (self.poisoned, self.closed))
+        return self._replace(poisoned=poisoned, closed=closed, given_back=False, saved=False, unsure=False)
+
+    @property
     def is_connection(self) -> bool:
         return self.kind == "connection"
 
@@ -216,6 +230,10 @@ class Disjunct(NamedTuple):
     heap: Frozen[Loc, SessionState] = NO_HEAP
     conditions: Frozen[object, bool] = NO_CONDITIONS
     raising: str | None = None
+
+    def outline(self) -> Disjunct:
+        """The way without what only tells where something happened, and whether it did before."""
+        return self._replace(heap=Frozen((loc, state.outline()) for loc, state in self.heap))
 
 
 def holding(heap: Mapping[Loc, SessionState]) -> list[Loc]:

@@ -63,12 +63,17 @@ class Way:
             del self.env[key]
 
     def forget(self, wanted: set[object], me: str | None) -> None:
-        """Drop the conditions that nobody will ask again, and the names that nobody will read, unless they hold a session."""
+        """Drop the conditions that nobody will ask again, the names that nobody will read, unless they hold a session at work, and what none leads to."""
         for key in [k for k in self.conditions if k not in wanted]:
             del self.conditions[key]
+        over = {loc for loc, state in self.heap.items() if loc[0] in {"new", "in", "older"} and state.is_over and self.origin.heap.mapping.get(loc) == state}
         for name in [n for n in self.env if isinstance(n, str) and n not in wanted and n not in {me, "return"} and "." not in n]:
-            if not locs_in(self.env[name]):
+            if over.issuperset(locs_in(self.env[name])):
                 del self.env[name]
+        if over:
+            over.difference_update(*(locs_in(value) for value in self.env.values()))
+            for loc in over:
+                del self.heap[loc]
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
