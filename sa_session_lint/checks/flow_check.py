@@ -22,12 +22,12 @@ from sa_session_lint.model.value import Place
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.typestate.engine import Followed, Met, certain
-from sa_session_lint.typestate.state import Abstract, Disjunct, Loc, Ref, SessionState
+from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Ref, SessionState
 from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of
 
 
 class FlowCheck(Check):
-    """Base of the checks that follow sessions. `kinds` are the faults that `fault` wants to hear of, each once for each node."""
+    """Base of the checks that follow sessions. `kinds` are the faults that `fault` wants to hear of, each once for each `site`."""
 
     kinds: ClassVar[frozenset[str]] = frozenset()
     found: Followed
@@ -43,12 +43,15 @@ class FlowCheck(Check):
 
     def function(self, found: Followed) -> None:
         """Read what was found of one function; by default its faults of the wanted kinds."""
-        seen: set[tuple[int, str]] = set()
+        seen: set[object] = set()
         for met in certain(found):
-            key = (found.sketch.steps[met.step].at, met.kind)
-            if met.kind in self.kinds and key not in seen:
-                seen.add(key)
+            if met.kind in self.kinds and (site := self.site(met)) not in seen:
+                seen.add(site)
                 self.fault(met)
+
+    def site(self, met: Met) -> object:
+        """What one report of a fault speaks for: others like it are not reported."""
+        return self.found.sketch.steps[met.step].at, met.kind
 
     def fault(self, met: Met) -> None:
         """Judge and report one fault."""
@@ -64,7 +67,9 @@ class FlowCheck(Check):
         return self.file.outline.nodes[place.at]
 
     def state(self, met: Met) -> SessionState:
-        return dict(met.disjunct.heap)[met.loc]
+        """The session as it was when it met the fault, or came in sight by it."""
+        known = dict(met.disjunct.heap).get(met.loc)
+        return known or next((state for _, way in self.found.came for loc, state in way.heap if loc == met.loc), UNKNOWN_STATE)
 
     def trail(self, step: int, disjunct: Disjunct, loc: Loc) -> list[Note | None]:
         """What happened to the session on the way."""
@@ -120,7 +125,7 @@ class FlowCheck(Check):
             name = name_of(way[1], loc)
             if name is not None:
                 return name
-        if loc[0] == "ambient" and isinstance(loc[1], str):
+        if loc[0] in {"ambient", "engine"} and isinstance(loc[1], str):
             return loc[1]
         shared = loc[1] if loc[0] == "ambient" else None
         outline = self.index.outline(shared.path) if isinstance(shared, Place) else None

@@ -34,4 +34,4 @@ class SessionEscapesWithBlock(FlowCheck):
 
 def leads_on(value: Abstract) -> bool:
     """Whether whoever is given a value surely works with its session: the session, an object around it, a function that takes it along."""
-    return isinstance(value, (Ref, Record)) or (isinstance(value, Bound) and not value.runs)
+    return isinstance(value, (Ref, Record)) or (isinstance(value, Bound) and not value.unknown)

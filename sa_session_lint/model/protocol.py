@@ -96,6 +96,9 @@ METHODS: dict[str, Operation] = {
 }  # fmt: skip
 """Method of a session -> what it does to the transaction; what is not listed may do anything."""
 
+WORKING = frozenset({name for name, operation in METHODS.items() if operation != "none"} | {"query", "run_sync"})
+"""Methods that work with the session's objects or its connection: no two of them may run at once."""
+
 WRITES = frozenset({"add", "add_all", "delete", "merge", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods after which the session holds work that only a commit keeps."""
 
@@ -105,8 +108,11 @@ TERMINALS = frozenset(
 )  # fmt: skip
 """Methods of a Query that send it."""
 
-SINGLE = frozenset({"first", "one", "one_or_none", "get", "scalar", "scalar_one", "scalar_one_or_none"})
-"""Methods of a Query or of what `scalars()` gives that take one object."""
+SINGLE = frozenset({"first", "one", "one_or_none", "get", "scalar", "scalar_one", "scalar_one_or_none", "fetchone"})
+"""Methods of a Query or Result that take one object."""
+
+GIVING = SINGLE | {"all", "fetchall", "fetchmany"}
+"""Methods of a Query or Result that give the objects that were asked for."""
 
 CONSUMING = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none", "fetchall", "fetchone", "fetchmany", "close", "freeze"}

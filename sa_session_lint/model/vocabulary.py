@@ -137,11 +137,12 @@ SUPPRESSING = frozenset({"contextlib.suppress", "pytest.raises"})
 """Context managers that swallow what is raised in their block."""
 
 THREAD_STARTERS = frozenset(
-    {"threading.Thread", "threading.Timer", "asyncio.to_thread", "_thread.start_new_thread", "joblib.delayed", "starlette.concurrency.run_in_threadpool",
+    {"threading.Thread", "threading.Timer", "asyncio.to_thread", "_thread.start_new_thread", "starlette.concurrency.run_in_threadpool",
      "fastapi.concurrency.run_in_threadpool", "anyio.to_thread.run_sync"}
 )  # fmt: skip
 PROCESS_STARTERS = frozenset({"multiprocessing.Process", "multiprocessing.context.Process", "multiprocessing.process.Process"})
-THREAD_POOLS = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor", "multiprocessing.pool.ThreadPool"})
+THREAD_POOLS = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor", "multiprocessing.pool.ThreadPool",
+                          "multiprocessing.dummy.Pool"})  # fmt: skip
 PROCESS_POOLS = frozenset(
     {"concurrent.futures.ProcessPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor", "multiprocessing.Pool", "multiprocessing.pool.Pool"}
 )
@@ -149,7 +150,18 @@ POOL_METHODS = frozenset({"submit", "map", "apply_async", "map_async", "imap", "
 TASK_STARTERS = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.tasks.create_task"})
 GATHERING = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.as_completed", "asyncio.tasks.gather"})
 PASSING = frozenset({"asyncio.wait_for", "asyncio.shield", "typing.cast"})
-SPAWNING = THREAD_STARTERS | PROCESS_STARTERS | THREAD_POOLS | PROCESS_POOLS | TASK_STARTERS | GATHERING | {"asyncio.TaskGroup"}
+COLLECTING = frozenset({"append", "add", "insert", "extend", "appendleft"})
+"""Methods that put something into a container."""
+ENDING = frozenset({"shutdown", "join"})
+"""Methods of a pool that wait for all its work."""
+SIGNALS = frozenset({"wait", "wait_for", "join"})
+"""Methods of an event, a barrier, a condition or a queue that wait for others."""
+WAITING = frozenset({"concurrent.futures.wait", "concurrent.futures.as_completed", "gevent.joinall"})
+TASK_GROUPS = frozenset({"asyncio.TaskGroup", "asyncio.taskgroups.TaskGroup", "anyio.create_task_group", "trio.open_nursery"})
+EVENT_LOOPS = frozenset({"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop"})
+SPAWNING = (
+    THREAD_STARTERS | PROCESS_STARTERS | THREAD_POOLS | PROCESS_POOLS | TASK_STARTERS | GATHERING | WAITING | TASK_GROUPS | {"asyncio.run_in_executor"}
+)
 """What runs code beside the caller. https://docs.python.org/3/library/concurrency.html, https://docs.python.org/3/library/asyncio-task.html"""
 
 CONSUMERS = frozenset({"builtins.list", "builtins.tuple", "builtins.set", "builtins.dict", "builtins.sorted", "builtins.any", "builtins.all", "builtins.sum",

@@ -388,6 +388,8 @@ class _Lowering:
 
     def binary(self, node: cst.BinaryOperation) -> Expression:
         left, right = self.value(node.left), self.value(node.right)
+        if isinstance(node.operator, cst.Multiply) and isinstance(left, Row) and len(left.items) == 1 and not isinstance(left.items[0], (Const, Star)):
+            return Series(left.items[0], False, None)  # `[value] * number`
         return Choice((left, right)) if isinstance(node.operator, cst.BitOr) else OPAQUE
 
     def comparison(self, node: cst.Comparison) -> Expression:

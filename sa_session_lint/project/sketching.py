@@ -20,6 +20,7 @@ from sa_session_lint.model.value import (
     External,
     Function,
     Generator,
+    Made,
     Maker,
     Manager,
     Method,
@@ -37,15 +38,14 @@ from sa_session_lint.typestate.state import Condition
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
-_SPAWN = frozenset({name.rpartition(".")[2] for name in v.SPAWNING}) | v.POOL_METHODS | {"run_in_executor", "create_task", "start_soon"}
+_SPAWN = frozenset({name.rpartition(".")[2] for name in v.SPAWNING}) | v.POOL_METHODS | {"run_in_executor", "create_task", "start", "start_soon"}
 _WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}) | {"connect", "raw_connection"}
 
 
 def may_matter(index: Index, scope: Scope, path: str) -> bool:
     """Whether a function calls anything by a name that sessions have a method for, enters a block, or is given a session without asking."""
     return any(
-        (isinstance(call.function, Attribute) and (call.function.name in _WORDS or call.function.name in _SPAWN))
-        or (isinstance(call.function, Name) and call.function.name in _SPAWN)
+        (isinstance(call.function, Attribute) and call.function.name in _WORDS) or _name(call) in _SPAWN
         for call in scope.calls
     ) or any(
         binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and is_bare(binding.value) and is_sessional(index.value(binding.value, scope, path)))
@@ -62,6 +62,11 @@ def has_session(index: Index, scope: Scope, path: str) -> bool:
 def interests(index: Index, call: Call, scope: Scope, path: str) -> bool:
     """`interesting`, looked at once for each call."""
     return index.once(("interesting", path, call.at), lambda: interesting(index, call, scope, path))
+
+
+def _name(call: Call) -> str | None:
+    """The last part of the name of what is called."""
+    return call.function.name if isinstance(call.function, (Attribute, Name)) else None
 
 
 def is_bare(call: Call) -> bool:
@@ -83,6 +88,7 @@ class _Sketching:
         self.mentions: dict[int, tuple[Expression, set[str], list[Call]]] = {}
         self.numbers: dict[int, int] = {}
         self.handlers: dict[int, int] = {}
+        self.spawns = any(_name(call) in _SPAWN for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
         graph = build(node.body, self.calm)
@@ -100,7 +106,7 @@ class _Sketching:
         names = frozenset({*self.scope.bindings, *(p.name for p in self.scope.parameters)}) - frozenset(self.scope.outer)
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
-            self.manages(), graph.coarse, me, closures, kept, self.scope.within,
+            self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
         )  # fmt: skip
 
     def kept(self, steps: dict[int, SketchStep]) -> set[int]:
@@ -276,6 +282,13 @@ class _Sketching:
             if step.op == "call" and isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in WRITES:
                 names.update(argument.name for argument in call.arguments if isinstance(argument, Name) and argument.name in self.locals)
         pairs = [pair for step in steps.values() for pair in step.targets]
+        collected = [  # `tasks.append(task)`
+            (step.value.function.value, argument)
+            for step in (steps.values() if self.spawns else ())
+            if step.op == "call" and isinstance(step.value, Call) and isinstance(step.value.function, Attribute) and step.value.function.name in v.COLLECTING
+            for argument in step.value.arguments
+        ]
+        pairs += [pair for pair in collected if isinstance(pair[0], Name)]
         growing = True
         while growing:
             growing = False
@@ -311,8 +324,14 @@ class _Sketching:
             return isinstance(self.index.value(expression, self.scope, self.outline.path), (Session, Registry))
         return False
 
+    def is_own(self, function: Attribute) -> bool:
+        """Whether it is a method of the same object: `self.load`."""
+        return self.scope.owner is not None and bool(self.scope.parameters) and function.value == Name(self.scope.parameters[0].name)
+
     def is_interesting(self, call: Call) -> bool:
         function = call.function
+        if isinstance(function, Attribute) and self.spawns and (function.name in v.SIGNALS or self.is_own(function)):
+            return True
         if isinstance(function, Attribute) and function.name in _WORDS and isinstance(function.value, Attribute):
             if self.scope.owner is not None and self.scope.parameters and function.value.value == Name(self.scope.parameters[0].name):
                 return True  # `self.session.commit()`: whoever calls may know what it is
@@ -329,6 +348,8 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
         case Maker() | SessionClass() | Registry():
             return True
         case Method(receiver, name):
+            if isinstance(receiver, Made):
+                return (receiver.dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS) or receiver.dotted in v.EVENT_LOOPS | {"multiprocessing.get_context"}
             return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
         case External(dotted):
             return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_sessional(index.value(call, scope, path))

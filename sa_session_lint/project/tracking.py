@@ -13,6 +13,7 @@ from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.pooling import pool
+from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import has_session, may_matter, sketch, touches
 from sa_session_lint.project.slowness import waits
 from sa_session_lint.typestate.engine import Engine, Followed
@@ -86,6 +87,36 @@ class ProjectFacts:
 
     def pool(self, opened: Place) -> Place | None:
         return pool(self.index, opened)
+
+    def uses(self, function: Function, name: str) -> bool:
+        scope = self.scope(function)
+        return scope is not None and all(self.is_transparent(d, scope, function.path) for d in scope.decorators) and uses(self.index, function, name)
+
+    def fields(self, function: Function) -> frozenset[str]:
+        return fields(self.index, function)
+
+    def disposes(self, function: Function, name: str) -> bool:
+        return "dispose" in called_on(self.index, function, name)
+
+    def parameters(self, function: Function) -> tuple[str, ...]:
+        return parameters(self.index, function)
+
+    def receiver(self, function: Function) -> str | None:
+        return receiver(self.index, function)
+
+    def runs(self, cls: Class) -> str | None:
+        found = self.index.outline(cls.path)
+        scope = found.scopes.get(cls.qualname) if found is not None else None
+        for base in scope.bases if found is not None and scope is not None else ():
+            value = self.index.value(base, scope.parent or found.module, cls.path)  # type: ignore[union-attr]  # both are there
+            if isinstance(value, External) and value.dotted in v.PROCESS_STARTERS | {"threading.Thread"}:
+                return "thread" if value.dotted == "threading.Thread" else "process"
+        return None
+
+    def call(self, place: Place) -> Call | None:
+        found = self.index.outline(place.path)
+        lowered = found.values.get(id(found.nodes[place.at])) if found is not None else None
+        return lowered[0] if lowered is not None and isinstance(lowered[0], Call) else None
 
     def suspends(self, sketch: Sketch) -> bool:
         scope = self.scope(sketch.function)

@@ -99,10 +99,8 @@ class Blocks:
                 return ways, [], []
             case Scope("suppress"):
                 return ([], [], [way]) if raising else ([way], [], [])
-            case Scope("thread" | "process" | "group", _, _):
-                for loc in list(way.heap):
-                    if way.state(loc).lent is not None:
-                        way.update(loc, lent=None)
+            case Scope("thread" | "process" | "single" | "group", _, _):
+                self.of.concurrency.waited(way)
                 return [way], [], []
             case Scope("object", Record() as me):
                 return self.of.engine.exited(me, way, at, raising)
@@ -123,8 +121,8 @@ class Blocks:
             way.faults.append(("stored", loc, state.stored))
         blocks = state.blocks
         way.update(
-            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, reopened=None, stored=None,
-            ended=state.ended or (at if state.halfway else None),
+            loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, kept=False, reopened=None,
+            stored=None, ended=state.ended or (at if state.halfway else None),
         )  # fmt: skip
         return [way]
 

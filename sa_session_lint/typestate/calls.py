@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name
-from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, HOLDING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
+from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, GIVING, HOLDING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -34,6 +34,7 @@ from sa_session_lint.typestate.state import (
     Frozen,
     Group,
     Handle,
+    Job,
     Loc,
     Managed,
     Object,
@@ -43,8 +44,11 @@ from sa_session_lint.typestate.state import (
     Rows,
     Scope,
     SessionState,
+    each_of,
     holding,
+    is_followed,
     locs_in,
+    objects_in,
     renamed,
     sessions_in,
 )
@@ -70,15 +74,21 @@ class Calls:
         receiver: Abstract = None
         if isinstance(call.function, Attribute):
             receiver = self.receiver(call.function, way)
+            if receiver is None and call.function.name in v.COLLECTING and any(isinstance(a, Job) for a in arguments):
+                if not isinstance(of.value(call.function), Function):
+                    of.concurrency.keep(arguments, way)
+                    return [(way, None)], []
             if isinstance(receiver, Ref) and receiver.loc[0] == "ambient" and way.state(receiver.loc).closed is not None:
                 kept = isinstance(call.function.value, Name) and call.function.value.name in way.env
                 if not kept or not way.state(receiver.loc).removed:
                     way.update(receiver.loc, closed=None)  # the registry has made a new session, or goes on with the old one
+            if receiver is None and call.function.name in v.SIGNALS:
+                of.concurrency.waited(way)
             if receiver is not None:
                 found = self.on(receiver, call.function.name, call, arguments, way)
                 if found is not None:
                     return found
-        function = of.value(call.function)
+        function = of.concurrency.known_as(of.value(call.function))
         if isinstance(receiver, Object) and receiver.model is not None and isinstance(call.function, Attribute):
             function = of.facts.method(receiver.model, call.function.name) or function
         taken = of.evaluate(call.function, way) if isinstance(call.function, Name) else None
@@ -108,8 +118,8 @@ class Calls:
                 return self.constructed(function, call, arguments, way)
             case External(dotted):
                 return self.external(dotted, call, arguments, way)
-            case Method(Made(dotted), name) if dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS:
-                return self.of.concurrency.spawned("thread" if dotted in v.THREAD_POOLS else "process", arguments, at, way)
+            case Method(Made() as pool, name) if name in v.POOL_METHODS | v.ENDING and (pool_kind := of.concurrency.pool(pool)) is not None:
+                return of.concurrency.in_pool(pool_kind, name, call, arguments, way)
         result = of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
@@ -171,7 +181,7 @@ class Calls:
         for value in values:
             way.escape(value)
         held = tuple(Ref(loc) for value in values for loc in sessions_in(value))
-        return [(way, Bound(held, runs=True) if held else None)], [way.copy()]
+        return [(way, Bound(held, unknown=True) if held else None)], [way.copy()]
 
     # -- methods ------------------------------------------------------------------------------------------------------
 
@@ -194,10 +204,10 @@ class Calls:
                 return [(way, receiver)], []
             case Handle(loc, kind):
                 return self.on_handle(receiver, loc, kind, name, call, way)
-            case Scope("thread" | "process" as kind) if name in v.POOL_METHODS:
-                return self.of.concurrency.spawned(kind, arguments, self.of.place(call.at), way)
-            case Scope("group") if name == "create_task":
-                return self.of.concurrency.task(arguments, self.of.place(call.at), way)
+            case Scope("thread" | "process" | "single" as kind) if name in v.POOL_METHODS | v.ENDING:
+                return self.of.concurrency.in_pool(kind, name, call, arguments, way)
+            case Scope("group") if name in {"create_task", "start_soon"}:
+                return self.of.concurrency.in_group(name, call, arguments, way)
             case Scope("stack") if name in {"enter_context", "enter_async_context", "push", "callback", "push_async_exit", "push_async_callback"}:
                 for argument in arguments:
                     for loc in sessions_in(argument):
@@ -206,23 +216,25 @@ class Calls:
                 value = arguments[0] if arguments and isinstance(arguments[0], Ref) else None
                 return [(way, value)], [way.copy()]
             case Group(items) if name in {"append", "add", "extend"} and isinstance(call.function, Attribute) and isinstance(call.function.value, Name):
-                if any(locs_in(a) for a in arguments):
-                    way.bind(call.function.value.name, Group(tuple(dict.fromkeys((*items, *arguments))), open=True))
+                if any(is_followed(a) for a in arguments):
+                    added = [item for a in arguments for item in (a.items if name == "extend" and isinstance(a, Group) else (a,))]
+                    more = receiver.open or any(item in items or (isinstance(a, Group) and a.open) for a in arguments for item in added)
+                    way.bind(call.function.value.name, Group(tuple(dict.fromkeys((*items, *added))), more))
                 return [(way, None)], []
             case Record(path, qualname):
                 method = self.of.facts.method(Class(path, qualname), name)
                 if method is not None:
                     return self.project(method, call, arguments, receiver, way)
                 return self.unknown((receiver, *arguments), way)
-            case Pending(_, _, _, task) if name in {"cancel", "done", "add_done_callback", "result", "join"} and task is not None:
-                self.of.concurrency.returned(receiver, way)
-                return [(way, None)], []
-            case Bound():
-                if name in {"result", "join", "get", "wait", "cancel"}:
+            case Group() if name in GIVING | {"scalars", "unique"} and isinstance(found := each_of(receiver), Object):  # a result whose rows are there
+                return [(way, found if name in SINGLE else receiver)], [way.copy()]
+            case Job():
+                if name == "start":
+                    return self.of.concurrency.begun(receiver, way)
+                if name in {"result", "exception", "join", "get", "wait", "cancel", "done", "ready", "is_alive"}:
                     self.of.concurrency.returned(receiver, way)
-                    return [(way, None)], [way.copy()]
-                if name in {"start", "add_done_callback", "done", "is_alive", "terminate"}:
-                    return [(way, None)], []
+                return [(way, None)], [way.copy()] if name in {"result", "get"} else []
+            case Bound():
                 return self.unknown((receiver, *arguments), way)
         return None
 
@@ -234,7 +246,7 @@ class Calls:
                     if inner != loc:
                         way.escape(argument)
         if state.kind == "async" and name in v.COROUTINES:
-            return [(way, Pending(call, arguments, Ref(loc)))], []
+            return [(way, self.of.concurrency.coroutine(call, arguments, Ref(loc), way))], []
         return self.perform(loc, name, call, way)
 
     def perform(self, loc: Loc, name: str, call: Call, way: Way) -> Outcome:
@@ -266,16 +278,20 @@ class Calls:
             value = Rows(loc, "query", has_entities(self.of, call), model_of(self.of, call) if len(call.arguments) == 1 else None)
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
-            value = None if buffered else Rows(loc, "result", has_entities(self.of, call), model_of(self.of, call) if name == "scalars" else None)
+            entities = has_entities(self.of, call)
+            rows = Rows(loc, "result", entities, model_of(self.of, call) if name == "scalars" and not buffered else None)
+            value = objects(rows, "all") if buffered else rows
         elif name in {"get", "get_one", "scalar"}:
             model = model_of(self.of, call)
-            value = Object(model, loc) if model is not None else None
+            value = Object(model, loc) if model is not None or name != "scalar" or has_entities(self.of, call) else None
         for each in back:
             if name in {"add", "add_all"}:
                 for argument in call.arguments:
                     known = each.env.get(argument.name) if isinstance(argument, Name) else None
                     if isinstance(argument, Name) and (known is None or isinstance(known, Object)):
                         each.env[argument.name] = Object(known.model if known is not None else None, loc)
+            if name.startswith("expunge"):  # its objects are let go of on purpose
+                each.env = {key: held for key, held in each.env.items() if all(inner.loc != loc for inner in objects_in(held))}
             if name == "reset":
                 each.update(loc, closed=None)
             elif name in {"expunge", "expunge_all"}:
@@ -308,16 +324,20 @@ class Calls:
         if isinstance(expression.value, Call):
             self.waits(expression, expression.value, (value,), way)
         match value:
-            case Pending(call, arguments, receiver, None):
+            case Pending(call, arguments, receiver):
+                if isinstance(receiver, Bound) or not any(locs_in(each) for each in (receiver, *arguments)):
+                    self.of.concurrency.met(value.used, way)
+                if isinstance(receiver, Bound):
+                    self.of.concurrency.let((receiver,), way)
+                    return [(way, None)], [way.copy()]
                 if isinstance(call.function, Attribute) and isinstance(receiver, Ref):
                     return self.perform(receiver.loc, call.function.name, call, way)
                 function = of.value(call.function)
                 if isinstance(function, Function):
                     return self.project(function, call, arguments, receiver, way, awaited=True)
                 return self.unknown((receiver, *arguments), way)
-            case Pending():
-                self.of.concurrency.returned(value, way)
-                return [(way, None)], [way.copy()]
+            case Job():
+                return self.of.concurrency.awaited(value, way)
             case Group(items):
                 for item in items:
                     self.of.concurrency.returned(item, way)
@@ -366,26 +386,12 @@ class Calls:
             return [(way, Scope("suppress"))], []
         if dotted in {"contextlib.ExitStack", "contextlib.AsyncExitStack"}:
             return [(way, Scope("stack"))], []
-        if dotted in v.THREAD_POOLS:
-            return [(way, Scope("thread", None, at))], []
-        if dotted in v.PROCESS_POOLS:
-            return [(way, Scope("process", None, at))], []
-        if dotted == "asyncio.TaskGroup":
-            return [(way, Scope("group", None, at))], []
-        if dotted in v.THREAD_STARTERS:
-            if dotted in {"asyncio.to_thread", "starlette.concurrency.run_in_threadpool", "fastapi.concurrency.run_in_threadpool", "anyio.to_thread.run_sync"}:
-                return self.unknown(arguments, way)  # awaited: handed over and back
-            return self.of.concurrency.spawned("thread", arguments, at, way)
-        if dotted in v.PROCESS_STARTERS:
-            return self.of.concurrency.spawned("process", arguments, at, way)
-        if dotted in v.TASK_STARTERS:
-            return self.of.concurrency.task(arguments, at, way)
-        if dotted in v.GATHERING:
-            return self.of.concurrency.gathered(arguments, at, way)
+        if dotted in v.SPAWNING:
+            return self.of.concurrency.begin(dotted, call, arguments, way)
         if dotted in v.PASSING:
             return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], []
         if dotted == "functools.partial":
-            return [(way, Bound(tuple(a for a in arguments if a is not None)))], []
+            return [(way, self.of.concurrency.partial(call, arguments, way))], []
         result = self.of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)
@@ -411,12 +417,19 @@ class Calls:
                     return [(way, None)], [way.copy()]
                 return self.given(gives, of.place(call.at), arguments, way)
             return self.unknown((receiver, *arguments), way)
+        closure = of.evaluate(call.function, way) if isinstance(call.function, Name) else None
+        if isinstance(closure, Bound) and found.is_async and not awaited and not found.is_generator:
+            return [(way, of.concurrency.coroutine(call, arguments, closure, way))], []
+        if not reach and found.is_async and not awaited and not found.is_generator and isinstance(call.function, Attribute):
+            pending = of.concurrency.coroutine(call, arguments, receiver, way)
+            if pending.used:
+                return [(way, pending)], []
         if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not of.facts.touches(function):
             for argument in arguments:
                 way.escape(argument)
             return [(way, None)], [way.copy()]
         if found.is_async and not awaited and not found.is_generator:
-            return [(way, Pending(call, arguments, receiver))], []
+            return [(way, of.concurrency.coroutine(call, arguments, receiver, way))], []
         env = of.engine.bound(found, call, arguments, receiver, function)
         if found.manages:
             return [(way, Managed(function, Frozen(env.items())))], []
@@ -436,15 +449,18 @@ class Calls:
             return self.unknown(arguments, way)
         env = self.of.engine.bound(found, call, arguments, Record(cls.path, cls.qualname, ()), method)
         back, raised = self.of.engine.invoke(found, env, way, self.of.place(call.at), keep_self=True)
-        return [(each, value if isinstance(value, Record) else None) for each, value in back], raised
+        kind = self.of.facts.runs(cls)
+        if kind is None:
+            return [(each, value if isinstance(value, Record) else None) for each, value in back], raised
+        return [(each, self.of.concurrency.object(kind, value, cls, self.of.place(call.at), each)) for each, value in back], raised
 
 
 def objects(rows: Rows, name: str) -> Abstract:
-    """What a method of a Query or Result takes out of it, as far as that is followed: an object of a class of the project, or a list of such."""
-    if rows.model is None or name not in {*SINGLE, "all"}:
+    """What a method of a Query or Result takes out of it, as far as that is followed: an object or row, or a list of such."""
+    if not rows.entities or name not in GIVING:
         return None
     found = Object(rows.model, rows.loc)
-    return Group((found,), open=True) if name == "all" else found
+    return found if name in SINGLE else Group((found,), open=True)
 
 
 def _sql(ways: list[Way]) -> list[Way]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
-from sa_session_lint.model.expression import Call
-from sa_session_lint.model.value import Class, Function, Place
+from sa_session_lint.model.expression import Call, Name
+from sa_session_lint.model.value import Class, Function, Place, Session
 from sa_session_lint.typestate.facts import Facts
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
@@ -320,11 +320,18 @@ class Engine:
                         each.faults.append((kind, back[loc], own.unsaved if related == CALLERS else at))
                     elif kind == "held across":
                         each.faults.append((kind, back[loc], related))
+                    elif kind in BESIDE:
+                        each.faults.append((kind, back[loc], own.lent or (None if self.told(sketch, env, back[loc]) else at)))
                     else:
                         each.faults.append((kind, back[loc], own.poisoned or related))
             env_back = Frozen((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
+
+    def told(self, sketch: Sketch, env: dict[object, Abstract], loc: Loc) -> bool:
+        """Whether a function knows by itself that what it is handed is a session, so that its faults are told there."""
+        names = [name for name, value in env.items() if isinstance(name, str) and loc in locs_in(value)]
+        return any(isinstance(self.facts.value(Name(name), sketch), Session) for name in names)
 
     # -- generators as context managers -------------------------------------------------------------------------------
 
@@ -457,7 +464,9 @@ def _told(met: Met, sketch: Sketch) -> Place | None:
 
 
 def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState:
-    """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written was written by the call."""
+    """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written or lent, the call has."""
+    if state.lent is not None and state.lent != own.lent:
+        state = state._replace(lent=at)
     owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "given"
     if own.owner not in {"here", "with"}:
         owner = own.owner
@@ -475,6 +484,9 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
 def _nesting(loc: Loc) -> int:
     return 1 + _nesting(loc[2]) if loc and loc[0] == "in" and len(loc) > 2 else 0  # type: ignore[arg-type]  # a Loc within a Loc
 
+
+BESIDE = frozenset({"shared", "closed while lent", "to process"})
+"""Faults of sessions that somebody else has as well: what goes with them is where that one was started."""
 
 CERTAIN = frozenset({"use after close", "use of done", "begin of begun", "rows after close"})
 """Faults that are faults only when every way to their step meets them."""

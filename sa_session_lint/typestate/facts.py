@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sa_session_lint.model.expression import Expression
+from sa_session_lint.model.expression import Call, Expression
 from sa_session_lint.model.value import Class, Function, Place, Value
 from sa_session_lint.typestate.sketch import Sketch
 
@@ -42,6 +42,34 @@ class Facts(Protocol):
 
     def pool(self, opened: Place) -> Place | None:
         """The engine whose pool the session or connection made by a call draws on, if others may have to wait for it; its maker where that is not visible."""
+        ...
+
+    def uses(self, function: Function, name: str) -> bool:
+        """Whether a function surely works with the session that goes by `name` in it, outside of any lock."""
+        ...
+
+    def fields(self, function: Function) -> frozenset[str]:
+        """The fields of its object that a method may work with."""
+        ...
+
+    def disposes(self, function: Function, name: str) -> bool:
+        """Whether a function lets go of the connections of the engine that goes by `name` in it."""
+        ...
+
+    def parameters(self, function: Function) -> tuple[str, ...]:
+        """The parameters of a function that arguments of a call go to, in order."""
+        ...
+
+    def receiver(self, function: Function) -> str | None:
+        """What a method calls its object."""
+        ...
+
+    def runs(self, cls: Class) -> str | None:
+        """Whether the objects of a class are threads ("thread") or processes ("process")."""
+        ...
+
+    def call(self, place: Place) -> Call | None:
+        """The call at a place."""
         ...
 
     def suspends(self, sketch: Sketch) -> bool:

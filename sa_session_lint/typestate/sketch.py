@@ -63,6 +63,7 @@ class Sketch:
     """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with whether it may be None by default.
 
     `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
+    `spawns`: it may start what runs beside it.
     """
 
     function: Function
@@ -78,6 +79,7 @@ class Sketch:
     closures: dict[str, frozenset[str]] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     within: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    spawns: bool = False
 
 
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:

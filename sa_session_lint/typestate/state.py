@@ -7,7 +7,7 @@ happens to it under every name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from sa_session_lint.model.expression import Call, Expression
@@ -86,7 +86,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object of a mapped class: `loc` is the session that it is in, `made` that this function made it and nobody has it yet,
+    """An object of a mapped class, or a row that holds some: `loc` is the session that it is in, `made` that this function made it and nobody has it yet,
     `written` where it was changed, if that is what its session has not saved."""
 
     model: Class | None
@@ -97,12 +97,25 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A coroutine: the call is made when it is awaited. `task` is where it was started to run by itself."""
+    """A coroutine: the call is made when it is awaited. `used` are the sessions that it surely works with."""
 
     call: Call
     arguments: tuple[Abstract, ...]
     receiver: Abstract
-    task: Place | None = None
+    used: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What runs beside the caller, or will, and the sessions that it surely uses; `at` is the call that made it.
+
+    `once`: it is the only one of its kind, in whichever turn of a loop.
+    """
+
+    inner: tuple[Ref, ...]
+    at: Place
+    started: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +167,17 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A function that takes values with it: a closure, a bound method, a partial; or what `runs` beside the caller with them."""
+    """A function that takes values with it: a closure, a bound method, a partial; or what an unknown call made of them.
+
+    `used` are the sessions among them that it surely works with; `unknown` when nobody knows what it is.
+    """
 
     inner: tuple[Abstract, ...]
-    runs: bool = False
+    used: tuple[Ref, ...] = ()
+    unknown: bool = False
 
 
-Abstract: TypeAlias = "Ref | Handle | Rows | Object | Pending | Scope | Managed | Record | Group | Known | Some | Bound | None"
+Abstract: TypeAlias = "Ref | Handle | Rows | Object | Pending | Job | Scope | Managed | Record | Group | Known | Some | Bound | None"
 """What a name holds; None: nothing that is followed."""
 
 
@@ -180,6 +197,7 @@ class SessionState(NamedTuple):
     fresh: bool = True
     closed: Place | None = None
     lent: Place | None = None
+    kept: bool = False
     begun: Place | None = None
     maker: Place | None = None
     opened: Place | None = None
@@ -249,12 +267,12 @@ def locs_in(value: Abstract) -> tuple[Loc, ...]:
     match value:
         case Ref(loc) | Rows(loc) | Handle(loc):
             return (loc,)
-        case Group(items) | Bound(items):
+        case Group(items) | Bound(items) | Job(items):
             return tuple(loc for item in items for loc in locs_in(item))
         case Record(_, _, fields):
             return tuple(loc for _, field in fields for loc in locs_in(field))
-        case Pending(_, arguments, receiver):
-            return tuple(loc for item in (receiver, *arguments) for loc in locs_in(item))
+        case Pending(_, arguments, receiver, used):
+            return tuple(loc for item in (receiver, *arguments, *used) for loc in locs_in(item))
         case Scope(_, inner):
             return locs_in(inner)
         case Managed(_, env):
@@ -264,20 +282,38 @@ def locs_in(value: Abstract) -> tuple[Loc, ...]:
 
 def objects_in(value: Abstract) -> tuple[Object, ...]:
     """The objects of mapped classes that a value is or holds."""
-    if isinstance(value, Object):
-        return (value,)
-    return tuple(item for item in value.items if isinstance(item, Object)) if isinstance(value, Group) else ()
+    match value:
+        case Object():
+            return (value,)
+        case Group(items) | Bound(items):
+            return tuple(each for item in items for each in objects_in(item))
+    return ()
+
+
+def is_followed(value: Abstract) -> bool:
+    """Whether a value is, or holds, a session or objects of one."""
+    return bool(locs_in(value)) or any(each.loc is not None for each in objects_in(value))
+
+
+def each_of(value: Abstract) -> Abstract:
+    """What a loop over a value sees in each turn."""
+    if isinstance(value, Rows) and value.entities and value.kind != "lazy":
+        return Object(value.model, value.loc)
+    if not isinstance(value, Group) or len(set(value.items)) != 1:
+        return None
+    item = value.items[0]
+    return replace(item, once=not value.open) if isinstance(item, Job) else item
 
 
 def sessions_in(value: Abstract) -> tuple[Loc, ...]:
     """The sessions that a value holds themselves, not merely rows of theirs."""
     match value:
-        case Rows() | Handle():
+        case Rows() | Handle() | Job():
             return ()
         case Group(items) | Bound(items):
             return tuple(loc for item in items for loc in sessions_in(item))
-        case Pending(_, arguments, receiver):
-            return tuple(loc for item in (receiver, *arguments) for loc in sessions_in(item))
+        case Pending(_, arguments, receiver, used):
+            return tuple(loc for item in (receiver, *arguments, *used) for loc in sessions_in(item))
     return locs_in(value)
 
 
@@ -294,14 +330,20 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
             return Handle(names.get(loc, loc), kind, at)
         case Group(items, more):
             return Group(tuple(renamed(item, names) for item in items), more)
-        case Bound(items, runs):
-            return Bound(tuple(renamed(item, names) for item in items), runs)
+        case Bound(items, used, unknown):
+            return Bound(tuple(renamed(item, names) for item in items), _renamed(used, names), unknown)
+        case Job(items, at, started, once):
+            return Job(_renamed(items, names), at, started, once)
         case Record(path, qualname, fields):
             return Record(path, qualname, tuple((name, renamed(field, names)) for name, field in fields))
-        case Pending(call, arguments, receiver, task):
-            return Pending(call, tuple(renamed(item, names) for item in arguments), renamed(receiver, names), task)
+        case Pending(call, arguments, receiver, used):
+            return Pending(call, tuple(renamed(item, names) for item in arguments), renamed(receiver, names), _renamed(used, names))
         case Scope(kind, inner, at):
             return Scope(kind, renamed(inner, names), at)
         case Managed(function, env, resume):
             return Managed(function, Frozen((name, renamed(item, names)) for name, item in env), resume)
     return value
+
+
+def _renamed(refs: tuple[Ref, ...], names: dict[Loc, Loc]) -> tuple[Ref, ...]:
+    return tuple(Ref(names.get(ref.loc, ref.loc)) for ref in refs)

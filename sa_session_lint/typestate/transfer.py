@@ -40,10 +40,11 @@ from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.slicing import wanted
 from sa_session_lint.typestate.state import (
     Abstract,
-    Bound,
     Condition,
     Disjunct,
     Group,
+    Handle,
+    Job,
     Known,
     Loc,
     Object,
@@ -53,6 +54,8 @@ from sa_session_lint.typestate.state import (
     Rows,
     SessionState,
     Some,
+    each_of,
+    is_followed,
     locs_in,
     objects_in,
 )
@@ -75,6 +78,7 @@ class Transfer:
         self.wanted = wanted(sketch)
         self.values: dict[int, tuple[Expression, Value]] = {}
         self.waiting: dict[tuple[type[Expression], int], bool] = {}
+        self.awaited = {step.value.value.at for step in sketch.steps.values() if isinstance(step.value, Await) and isinstance(step.value.value, Call)}
         self.calls = Calls(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
@@ -89,6 +93,8 @@ class Transfer:
             for loc, state in disjunct.heap:
                 if state.stored is not None:
                     way.update(loc, stored=None)
+                if state.kept and self.may_wait(step, way):
+                    way.update(loc, lent=None, kept=False)
         match step.op:
             case "call" if isinstance(step.value, Call):
                 yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
@@ -104,7 +110,7 @@ class Transfer:
                 yield from self.bind(step, way)
             case "drop":
                 value = self.evaluate(step.value, way) if step.value is not None else None
-                if isinstance(value, Pending) and value.task is None:
+                if isinstance(value, Pending):
                     way.escape(value)  # a coroutine that nobody awaits: another rule's business
                 if isinstance(step.value, Attribute):
                     for loc in locs_in(value):
@@ -139,6 +145,18 @@ class Transfer:
                 yield from self.suspend(step, way)
             case _:
                 yield from self.passed(step, way)
+
+    def may_wait(self, step: SketchStep, way: Way) -> bool:
+        """Whether a step may wait for work that was put somewhere: whatever is not a method of something that is followed."""
+        match step.value:
+            case Call(function):
+                value = self.value(function)
+                if isinstance(value, External):
+                    return value.dotted in v.GATHERING | v.WAITING
+                return not isinstance(function, Attribute) or self.evaluate(function.value, way) is None
+            case Await(value):
+                return not isinstance(self.evaluate(value, way), (Pending, Job))
+        return True
 
     def passed(self, step: SketchStep, way: Way) -> Arrivals:
         """A step at which nothing of interest happens."""
@@ -181,8 +199,7 @@ class Transfer:
                 if name in way.env:
                     return way.env[name]
                 if name in self.sketch.closures:
-                    held = [way.env[n] for n in sorted(self.sketch.closures[name]) if n in way.env and locs_in(way.env[n])]
-                    return Bound(tuple(held)) if held else None
+                    return self.concurrency.closure(name, way)
                 if name in self.sketch.locals:
                     return None
                 return self.ambient(expression, way)
@@ -198,28 +215,35 @@ class Transfer:
                 return Known(value)
             case Row(items):
                 values = tuple(self.evaluate(item, way) for item in items)
-                return Group(values) if any(locs_in(value) for value in values) else Some() if items else None
+                if not items:
+                    return Group(()) if self.sketch.spawns else None
+                return Group(values) if any(is_followed(value) for value in values) else Some()
             case Table(pairs):
                 values = tuple(self.evaluate(value, way) for _, value in pairs)
-                return Group(values, open=True) if any(locs_in(each) for each in values) else None
+                return Group(values, open=True) if any(is_followed(each) for each in values) else None
             case Series(value, lazy, source):
                 read = self.evaluate(source, way) if lazy and source is not None else None
                 if isinstance(read, Rows):
                     return Rows(read.loc, "lazy", read.entities, read.model)
                 inner = self.evaluate(value, way)
-                return Group((inner,), open=True) if locs_in(inner) else None
+                over = self.evaluate(source, way) if source is not None else None
+                one = self.made_within(value, inner) or (isinstance(over, Group) and not over.open and len(over.items) == 1)
+                return Group((inner,), open=not one) if is_followed(inner) else None
             case Star(value):
                 return self.evaluate(value, way)
+            case Each(value):
+                held = self.evaluate(value, way)
+                return each_of(held)
             case Lambda(body):
-                return self.taken(body, way)
+                return self.concurrency.function(body, way)
         return None
 
-    def taken(self, body: Expression, way: Way) -> Abstract:
-        """What a lambda takes along."""
-        names: set[str] = set()
-        names_in(body, names, [])
-        held = [way.env[n] for n in sorted(names) if n in way.env and locs_in(way.env[n])]
-        return Bound(tuple(held)) if held else None
+    def made_within(self, expression: Expression, value: Abstract) -> bool:
+        """Whether each evaluation of an expression makes sessions of its own."""
+        calls: list[Call] = []
+        names_in(expression, set(), calls)
+        places = {self.place(call.at) for call in calls}
+        return bool(locs_in(value)) and all(loc[0] in {"new", "in"} and loc[1] in places for loc in locs_in(value))
 
     def is_made(self, expression: Expression) -> bool:
         """Whether an expression surely gives an object made by this function: a call of a class, or a name for the outcome of one."""
@@ -237,9 +261,12 @@ class Transfer:
         owner = self.evaluate(expression.value, way)
         match owner:
             case Record(_, _, fields):
-                return next((value for field, value in fields if field == expression.name), None)
+                held = next((value for field, value in fields if field == expression.name), None)
+                return self.concurrency.method(owner, expression) if held is None else held
             case Ref():
-                return owner if expression.name == "sync_session" else Bound((owner,)) if expression.name not in {"bind", "info", "no_autoflush"} else None
+                if expression.name in {"sync_session", "bind", "info", "no_autoflush"}:
+                    return owner if expression.name == "sync_session" else None
+                return self.concurrency.method(owner, expression)
             case Rows():
                 return None if expression.name in {"statement", "selectable", "session"} else owner
             case None:
@@ -272,6 +299,8 @@ class Transfer:
         return Ref(loc)
 
     def item(self, value: Abstract, key: Expression) -> Abstract:
+        if isinstance(value, Group) and value.open and isinstance(one := each_of(value), Object):
+            return one
         if isinstance(value, Group):
             if isinstance(key, Const) and isinstance(key.value, int) and not value.open and -len(value.items) <= key.value < len(value.items):
                 return value.items[key.value]
@@ -330,6 +359,7 @@ class Transfer:
     def stored(self, value: Abstract, way: Way, at: int) -> None:
         """A value outlives the function under another name."""
         way.leaves(value)
+        self.concurrency.keep((value,), way)
         for loc in locs_in(value):
             state = way.state(loc)
             if state.owner == "with" and isinstance(value, Ref):
@@ -379,6 +409,10 @@ class Transfer:
         if isinstance(step.value, Call):
             self.calls.waits(Enter(step.value), step.value, (), way)
         back, raised = inside or self.blocks.entered(value, way, step.at)
+        found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
+        for each, bound, _ in back:
+            if isinstance(bound, Ref) and isinstance(found, Session):
+                each.update(bound.loc, kind=found.kind)
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager
@@ -429,10 +463,13 @@ class Transfer:
             done.env.pop(("over", step.at), None)
             if isinstance(value, (Rows, Group)) and not isinstance(step.value, Name):
                 each.env["over", step.at] = replace(value, kind="read") if isinstance(value, Rows) and value.kind == "query" else value
+            if isinstance(value, Group):
+                self.concurrency.returned(Group(tuple(item for item in value.items if isinstance(item, Job))), done)  # the loop may have waited for them
             for target, expression in step.targets:
-                bound = value.items[0] if isinstance(value, Group) and value.items else None
-                if isinstance(value, Rows) and value.model is not None:
-                    bound = Object(value.model, value.loc)
+                bound = each_of(value)
+                if isinstance(value, Group) and not value.open and not isinstance(bound, Job):
+                    each.escape(value)  # one after the other: which of them this turn is about is not known
+                    bound = None
                 found = self.value(expression) if isinstance(expression, Each) and bound is None and step.op == "next" else None
                 if isinstance(found, Session):
                     loc: Loc = ("given", self.place(step.at))

@@ -101,7 +101,7 @@ class Way:
             if each.loc is not None and each.loc in self.heap:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
         for loc in locs_in(value):
-            self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, blocks=(), lent=None, poisoned=None, fresh=False)
+            self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, blocks=(), lent=None, kept=False, poisoned=None, fresh=False)
 
     def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False) -> tuple[list[Way], list[Way]]:
         """The ways on which an operation comes back, and those on which it raises."""
@@ -114,7 +114,7 @@ class Way:
             self.update(loc, closed=None, reopened=at)
             state = self.state(loc)
         if state.lent is not None and operation not in {"none", "any"}:
-            self.faults.append(("use while lent", loc, state.lent))
+            self.faults.append(("closed while lent" if operation == "close" else "shared", loc, state.lent))
         arrival = TABLE[state.txn, operation]
         if arrival.fault is not None:
             self.faults.append((arrival.fault, loc, state.poisoned))
