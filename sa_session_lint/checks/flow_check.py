@@ -17,13 +17,24 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
-from sa_session_lint.model.expression import Call
-from sa_session_lint.model.value import Place
+from sa_session_lint.model.expression import Attribute, Call
+from sa_session_lint.model.protocol import INACTIVE
+from sa_session_lint.model.value import Made, Place
+from sa_session_lint.model.vocabulary import ENDLESS
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.tracking import followed
+from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.engine import Followed, Met, certain
-from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Ref, SessionState
-from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of
+from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Ref, SessionState, locs_in
+from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, since
+from sa_session_lint.typestate.way import Way
+
+
+def _loops(node: cst.CSTNode) -> Iterator[cst.While | cst.For]:
+    for child in node.children:
+        if isinstance(child, (cst.While, cst.For)):
+            yield child
+        if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
+            yield from _loops(child)
 
 
 class FlowCheck(Check):
@@ -98,6 +109,22 @@ class FlowCheck(Check):
         trail = self.trail(leak.end, leak.disjunct, leak.loc)
         self.report(opened, trail, name=self.name(leak.disjunct, leak.loc), call=self.code(opened), function=self.around.name)
 
+    def worker_loop(self, met: Met) -> cst.While | cst.For | None:
+        """The endless loop that swallowed an error of a session opened before it."""
+        opened, failed = self.state(met).opened, since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
+        for loop in _loops(self.file.outline.nodes[self.around.at]):
+            if opened is not None and failed is not None and self.is_endless(loop) and not self.holds(loop, self.at(opened)):
+                if self.holds(loop, self.node(failed)) and self.holds(loop, self.node(met.step)):
+                    return loop
+        return None
+
+    def is_endless(self, loop: cst.While | cst.For) -> bool:
+        """Whether a loop is left by nothing but a `break`, a `return` or an exception."""
+        if isinstance(loop, cst.While):
+            return isinstance(loop.test, (cst.Name, cst.Integer)) and loop.test.value in {"True", "1"}
+        value = self.value(loop.iter)
+        return isinstance(value, Made) and value.dotted in ENDLESS
+
     def holds(self, outer: cst.CSTNode, inner: cst.CSTNode) -> bool:
         """Whether one node stands within another."""
         around, within = self.file.source.span_of(outer), self.file.source.span_of(inner)
@@ -115,6 +142,24 @@ class FlowCheck(Check):
     def names(self, disjunct: Disjunct, loc: Loc) -> set[str]:
         """The names under which a session goes on a way."""
         return {key for key, value in disjunct.env if isinstance(key, str) and isinstance(value, Ref) and value.loc == loc}
+
+    def uses(self, loc: Loc) -> list[cst.CSTNode]:
+        """The calls by which a function works with a session, in the order of the text."""
+        engine = engine_of(self.index)
+        transfer = engine.transfer(self.found.sketch)
+        nodes: list[cst.CSTNode] = []
+        for at, step in self.found.sketch.steps.items():
+            call = step.value
+            if step.op != "call" or not isinstance(call, Call):
+                continue
+            parts = [*call.arguments, *(value for _, value in call.keywords)]
+            if isinstance(call.function, Attribute):
+                parts.append(call.function.value)
+            for way in self.found.ways.get(at, ()):
+                if any(loc in locs_in(transfer.evaluate(part, Way(way))) for part in parts):
+                    nodes.append(self.file.outline.nodes[step.at])
+                    break
+        return sorted(nodes, key=self.file.source.span_of)
 
     def name(self, disjunct: Disjunct, loc: Loc) -> str:
         """How the session is called where something happens to it."""

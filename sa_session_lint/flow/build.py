@@ -194,9 +194,8 @@ class _Builder:
         return head
 
     def for_(self, node: cst.For, then: int, exits: _Exits) -> int:
-        error = exits.to("error") if node.asynchronous is not None else None
         base = exits.to("base") if node.asynchronous is not None else None
-        head = self.add("next", node, error=error, base=base)
+        head = self.add("next", node, error=exits.to("error"), base=base)
         otherwise = then if node.orelse is None else self.block(node.orelse.body, then, exits)
         inside = self.block(node.body, head, self.nested(_Exits({"break": then, "continue": head}, exits)))
         self.steps[head].next = (inside, otherwise)
@@ -340,7 +339,7 @@ class _Builder:
         while loop is not None:
             loops.append(loop)
             loop = loop.inner_for_in
-        heads = [self.add("next", each) for each in loops]
+        heads = [self.add("next", each, error=exits.to("error")) for each in loops]
         self.steps[heads[0]].lazy = isinstance(node, cst.GeneratorExp)
         inside = heads[-1]
         elements = [node.key, node.value] if isinstance(node, cst.DictComp) else [node.elt]

@@ -19,6 +19,11 @@ class Opaque:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """An f-string that is not empty, whatever is put in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Name:
     """A variable, to be looked up in the scope that holds the expression.
 
@@ -155,12 +160,18 @@ class Defined:
 
 
 Expression: TypeAlias = (
-    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Star | Series | Imported
+    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Star | Series | Text | Imported
     | Defined
 )
 
 OPAQUE = Opaque()
+TEXT = Text()
 NONE = Const(None)
+
+
+def is_super(expression: Expression) -> bool:
+    """Whether an expression is `super()`."""
+    return isinstance(expression, Call) and expression.function == Name("super")
 
 
 def dotted(expression: Expression) -> str | None:

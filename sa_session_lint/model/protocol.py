@@ -29,7 +29,10 @@ IDLE, BEGUN, CONN, INACTIVE, CTXDONE, ANY = Txn
 HOLDING = frozenset({CONN, INACTIVE})
 """The states in which a connection is out of the pool."""
 
-Operation = Literal["add", "sql", "get", "flush", "begin", "nested", "commit", "rollback", "close", "none", "any"]
+Operation = Literal["add", "sql", "bulk", "get", "flush", "begin", "nested", "commit", "rollback", "close", "none", "any"]
+USES: frozenset[Operation] = frozenset({"add", "sql", "bulk", "get"})
+"""The operations that do the work of a transaction."""
+
 Fault = Literal["use of inactive", "use of done", "begin of begun"]
 
 
@@ -55,6 +58,9 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
 
     (IDLE, "sql"): _ok(CONN, raised=(CONN,)), (BEGUN, "sql"): _ok(CONN, raised=(CONN,)), (CONN, "sql"): _ok(CONN, raised=(CONN,)),
     (INACTIVE, "sql"): _PENDING, (CTXDONE, "sql"): _DONE, (ANY, "sql"): _ok(CONN, raised=(ANY,)),
+
+    (IDLE, "bulk"): _ok(CONN, raised=(INACTIVE,)), (BEGUN, "bulk"): _ok(CONN, raised=(INACTIVE,)), (CONN, "bulk"): _ok(CONN, raised=(INACTIVE,)),
+    (INACTIVE, "bulk"): _PENDING, (CTXDONE, "bulk"): _DONE, (ANY, "bulk"): _ok(CONN, raised=(INACTIVE, ANY)),
 
     (IDLE, "get"): _ok(IDLE, CONN, raised=(CONN,)), (BEGUN, "get"): _ok(BEGUN, CONN, raised=(CONN,)), (CONN, "get"): _ok(CONN, raised=(CONN,)),
     (INACTIVE, "get"): _PENDING, (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),
@@ -82,9 +88,9 @@ METHODS: dict[str, Operation] = {
     **dict.fromkeys(("add", "add_all"), "add"),
     **dict.fromkeys(("delete",), "add"),
     **dict.fromkeys(
-        ("execute", "exec", "scalar", "scalars", "stream", "stream_scalars", "refresh", "connection", "bulk_insert_mappings", "bulk_save_objects",
-         "bulk_update_mappings"), "sql",
+        ("execute", "exec", "scalar", "scalars", "stream", "stream_scalars", "refresh", "connection"), "sql",
     ),
+    **dict.fromkeys(("bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"), "bulk"),
     **dict.fromkeys(("get", "get_one", "merge"), "get"),
     "flush": "flush", "begin": "begin", "begin_nested": "nested", "commit": "commit", "rollback": "rollback",
     **dict.fromkeys(("close", "aclose", "reset", "invalidate", "remove"), "close"),

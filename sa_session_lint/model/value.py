@@ -41,11 +41,13 @@ class Options:
     """What the sessions of a maker are set to; `expire` None: not known. `given` lists the keywords that were spelled out.
 
     `autocommit`: what they write may be saved though they never commit: by their engine, by whose connection they have, by a method of their own class.
+    `autoflush`: their queries surely flush first.
     """
 
     expire: bool | None = True
     given: frozenset[str] = frozenset()
     autocommit: bool = False
+    autoflush: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _common(first: Value, second: Value) -> Value:
 
 def options_of_both(first: Options, second: Options) -> Options:
     expire = first.expire if first.expire == second.expire else None
-    return Options(expire, first.given & second.given, first.autocommit or second.autocommit)
+    return Options(expire, first.given & second.given, first.autocommit or second.autocommit, first.autoflush and second.autoflush)
 
 
 def shared(value: Value) -> Value:

@@ -252,3 +252,12 @@ FLUSH_ERRORS = frozenset(
 
 SQL_ERRORS = frozenset({"SQLAlchemyError"})
 """Exceptions of which every error of a flush is one."""
+
+ENDLESS = frozenset(
+    {"kafka.KafkaConsumer", "kafka.consumer.KafkaConsumer", "aiokafka.AIOKafkaConsumer", "itertools.count", "itertools.cycle", "watchfiles.watch",
+     "watchfiles.awatch"}
+)  # fmt: skip
+"""What a loop over goes on for as long as the program runs."""
+
+ASKING = frozenset({"in_transaction", "is_active"})
+"""What a session tells about its transaction."""

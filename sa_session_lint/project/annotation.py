@@ -175,7 +175,7 @@ def _generic(index: Index, base: Expression, key: Expression, scope: Scope, path
 def _of_type(value: Value, place: Place) -> Value:
     match value:
         case SessionClass(kind, _, _):
-            return Session(kind, Options(None), None, "given")
+            return Session(kind, Options(None, autoflush=False), None, "given")
         case Class(path, qualname):
             return Instance(path, qualname)
         case External(dotted):
@@ -183,7 +183,7 @@ def _of_type(value: Value, place: Place) -> Value:
             if role is None:
                 return Made(dotted, place) if "." in dotted and not dotted.startswith(("builtins.", "typing.")) else UNKNOWN
             if role[0] == "session class":
-                return Session(role[1], Options(None), None, "given")
+                return Session(role[1], Options(None, autoflush=False), None, "given")
             if role[0] == "maker":
                 return Maker(role[1] if role[1] == "async" else None, Options(None, autocommit=True), None)  # bound to who knows what
             if role[0] == "registry":

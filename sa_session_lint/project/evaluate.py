@@ -297,7 +297,7 @@ class ClassValue:
             if kind is not None:
                 options = value.options if isinstance(value, SessionClass) else Options()
                 if "__init__" in scope.bindings or "__new__" in scope.bindings:
-                    options = Options(None)
+                    options = Options(None, autoflush=False)
                 if not _SAVING.isdisjoint(scope.bindings):
                     options = replace(options, autocommit=True)
                 return SessionClass(kind, options, Place(self.path, scope.at))

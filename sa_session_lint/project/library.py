@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Call, Expression, Name
+from sa_session_lint.model.expression import Call, Const, Expression, Name
 from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
@@ -96,7 +96,7 @@ def _role(index: Index, role: tuple[v.Role, Kind], call: Call, scope: Scope, pat
         return Maker(found, _options(index, call, scope, path, base), place)
     factory = call.keyword("session_factory") or (call.arguments[0] if call.arguments else None)
     made = index.value(factory, scope, path) if factory is not None else UNKNOWN
-    options = Options(None)
+    options = Options(None, autoflush=False)
     found = kind
     if isinstance(made, Maker):
         options, found = made.options, made.kind
@@ -112,7 +112,7 @@ def _class(value: Value) -> tuple[Kind | None, Options]:
     if isinstance(value, SessionClass):
         return value.kind, value.options
     role = v.ROLES.get(value.dotted) if isinstance(value, External) else None
-    return (role[1], Options()) if role is not None else (None, Options(None))
+    return (role[1], Options()) if role is not None else (None, Options(None, autoflush=False))
 
 
 def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -> Options:
@@ -124,8 +124,9 @@ def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -
     elif call.spread:
         expire = None
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
-    autocommit = base.autocommit or "autocommit" in {key for key, _ in call.keywords} or (bind is not None and _saves(index, bind, scope, path))
-    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given, autocommit)
+    autocommit = call.keyword("autocommit") not in {None, Const(False)} or base.autocommit or (bind is not None and _saves(index, bind, scope, path))
+    autoflush = base.autoflush if call.keyword("autoflush") is None and not call.spread else call.keyword("autoflush") == Const(True)
+    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given, autocommit, autoflush)
 
 
 def _saves(index: Index, bind: Expression, scope: Scope, path: str) -> bool:

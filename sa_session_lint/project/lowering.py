@@ -11,6 +11,7 @@ import libcst as cst
 from sa_session_lint.model.expression import (
     NONE,
     OPAQUE,
+    TEXT,
     Attribute,
     Await,
     Call,
@@ -453,7 +454,7 @@ class _Lowering:
         for part in node.parts:
             if isinstance(part, cst.FormattedStringExpression):
                 self.value(part.expression)
-        return OPAQUE
+        return TEXT if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else OPAQUE
 
     def concatenated(self, node: cst.ConcatenatedString) -> Expression:
         left, right = self.value(node.left), self.value(node.right)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sa_session_lint.model.expression import Attribute, Await, Call
+from sa_session_lint.model.expression import NONE, Attribute, Await, Call
 from sa_session_lint.model.protocol import CONN
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.project.outline import Outline, Scope
@@ -77,7 +77,7 @@ def _within(
     value = of.value(call.function)
     bound = engine.bound(sketch, call, arguments, receiver, value if isinstance(value, Function) else sketch.function)
     sessions = {**{str(name): UNKNOWN_STATE for name, given in bound.items() if name != sketch.me and sessions_in(given)}, **given_to(index, found, scope)}
-    env: dict[object, Abstract] = {name: Some() for name, may_be_none in sketch.parameters if may_be_none}
+    env: dict[object, Abstract] = {name: Some() for name, default in sketch.parameters if default == NONE}
     env.update({name: given for name, given in bound.items() if not sessions_in(given)})
     heap: dict[Loc, SessionState] = {("outer", pool): SessionState(CONN, owner="given", pool=pool, opened=at) for pool, at in outer.items()}
     for name, state in sessions.items():

@@ -11,7 +11,7 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row
+from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row, is_super
 from sa_session_lint.model.protocol import METHODS, WRITES
 from sa_session_lint.model.value import (
     UNKNOWN,
@@ -43,7 +43,7 @@ _WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}
 
 
 def may_matter(index: Index, scope: Scope, path: str) -> bool:
-    """Whether a function calls anything by a name that sessions have a method for, enters a block, or is given a session without asking."""
+    """Whether a function calls anything by a name that sessions have a method for, enters a block, is given a session without asking, or passes one on."""
     return any(
         (isinstance(call.function, Attribute) and call.function.name in _WORDS) or _name(call) in _SPAWN
         for call in scope.calls
@@ -51,6 +51,10 @@ def may_matter(index: Index, scope: Scope, path: str) -> bool:
         binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and is_bare(binding.value) and is_sessional(index.value(binding.value, scope, path)))
         for bindings in scope.bindings.values()
         for binding in bindings
+    ) or any(
+        isinstance(index.value(Name(parameter.name), scope, path), Session)
+        for parameter in scope.parameters
+        if any(Name(parameter.name) in (*call.arguments, *(value for _, value in call.keywords)) for call in scope.calls)
     )
 
 
@@ -94,7 +98,7 @@ class _Sketching:
         graph = build(node.body, self.calm)
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
         light, start = contract(steps, graph.start, self.kept(steps))
-        parameters = tuple((p.name, p.default == NONE) for p in self.scope.parameters)
+        parameters = tuple((p.name, p.default) for p in self.scope.parameters)
         me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters and not self.is_static() else None
         closures = {
             inner.name: frozenset(inner.loads) - frozenset(inner.bindings)
@@ -118,6 +122,7 @@ class _Sketching:
             for target, value in step.targets
             if step.op == "bind" and isinstance(target, Name) and (isinstance(value, Const) or step.condition is not None)
         }
+        flagged |= {p.name for p in self.scope.parameters if isinstance(p.default, Const)}
         constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
         flags = {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
         conditions = {at: step.condition for at, step in steps.items() if step.op == "test" and step.condition is not None}
@@ -135,7 +140,11 @@ class _Sketching:
     def remembered(self, conditions: dict[int, Condition], names: frozenset[str] | set[str]) -> set[int]:
         """The tests whose outcome may settle another one, or is settled by what a name holds."""
         asked = Counter(condition.key for condition in conditions.values())
-        return {at for at, condition in conditions.items() if asked[condition.key] > 1 or not condition.names.isdisjoint(names)}
+        return {
+            at
+            for at, condition in conditions.items()
+            if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or self.asks(condition.subject)
+        }
 
     def touches(self, step: SketchStep, tracked: frozenset[str], flags: set[str]) -> bool:
         """Whether a step does something to a session, or to what a decision is about."""
@@ -195,7 +204,7 @@ class _Sketching:
             return SketchStep("fork", 0, step.next, step.error, step.base)
         made = SketchStep(
             step.kind if step.kind not in {"merge", "define", "end"} else "fork",  # type: ignore[arg-type]  # the kinds they share
-            self.number(node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler, lazy=step.lazy,
+            self.number(node.iter if isinstance(node, (cst.For, cst.CompFor)) else node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler, lazy=step.lazy,
         )  # fmt: skip
         match step.kind, node:
             case ("call" | "await" | "pick"), _:
@@ -226,7 +235,8 @@ class _Sketching:
                 targets = tuple(self.targets(node.target, Each(value))) if isinstance(node, cst.For) else ()
                 return made._replace(value=value, targets=targets)
             case "catch", (cst.ExceptHandler() | cst.ExceptStarHandler()):
-                return made._replace(names=_caught(node))
+                name = node.name.name if node.name is not None else None
+                return made._replace(names=_caught(node), targets=((Name(name.value), OPAQUE),) if isinstance(name, cst.Name) else ())
             case "dispatch", (cst.Try() | cst.TryStar()):
                 return made._replace(names=tuple(name for h in node.handlers for name in _caught(h)))
         return made
@@ -324,17 +334,27 @@ class _Sketching:
             return isinstance(self.index.value(expression, self.scope, self.outline.path), (Session, Registry))
         return False
 
-    def is_own(self, function: Attribute) -> bool:
-        """Whether it is a method of the same object: `self.load`."""
-        return self.scope.owner is not None and bool(self.scope.parameters) and function.value == Name(self.scope.parameters[0].name)
+    def asks(self, subject: Expression | None) -> bool:
+        """Whether a condition asks a session about itself: `self.session.is_active`, `db.session.in_transaction()`."""
+        asked = subject.function if isinstance(subject, Call) else subject
+        return isinstance(asked, Attribute) and asked.name in v.ASKING and (is_own(asked.value, self.scope) or self.is_session(asked.value))
 
     def is_interesting(self, call: Call) -> bool:
         function = call.function
-        if isinstance(function, Attribute) and self.spawns and (function.name in v.SIGNALS or self.is_own(function)):
+        if isinstance(function, Attribute) and self.spawns and (function.name in v.SIGNALS or is_own(function, self.scope)):
             return True
-        if isinstance(function, Attribute) and function.name in _WORDS and isinstance(function.value, Attribute):
-            if self.scope.owner is not None and self.scope.parameters and function.value.value == Name(self.scope.parameters[0].name):
+        if isinstance(function, Attribute) and function.name in _WORDS and is_own(function.value, self.scope):
                 return True  # `self.session.commit()`: whoever calls may know what it is
+        if isinstance(function, Attribute) and function.name in {"commit", "rollback"}:
+            return True  # whatever it is called on may be a session under another name
+        if any(self.is_session(part) for part in (*call.arguments, *(value for _, value in call.keywords))):
+            return True
+        if isinstance(function, Attribute):
+            if is_super(function.value):
+                return True
+            value = self.index.value(function, self.scope, self.outline.path)
+            if isinstance(value, Function) and touches(self.index, replace(value, receiver=None), own=True):
+                return True
         if call.at not in self.interest:
             where = self.scope, self.outline.path
             self.interest[call.at] = interests(self.index, call, *where) or takes_time(self.index, call, *where) is not None or opens(self.index, call, *where)
@@ -360,8 +380,17 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
     return is_sessional(index.value(call, scope, path))
 
 
-def touches(index: Index, function: Function, depth: int = 2) -> bool:
-    """Whether a function of the project works, itself or by those it calls, with a session that it was not handed: a registry's, its object's."""
+def is_own(expression: Expression, scope: Scope) -> bool:
+    """Whether an expression is an attribute of the object whose method this is: `self.session`."""
+    return (
+        isinstance(expression, Attribute) and isinstance(expression.value, Name) and scope.owner is not None
+        and bool(scope.parameters) and expression.value.name == scope.parameters[0].name
+    )  # fmt: skip
+
+
+def touches(index: Index, function: Function, depth: int = 2, own: bool = False) -> bool:
+    """Whether a function of the project works, itself or by those it calls, with a session that it was not handed: a registry's, or with `own`
+    its object's."""
 
     def search() -> bool:
         found = index.outline(function.path)
@@ -369,15 +398,20 @@ def touches(index: Index, function: Function, depth: int = 2) -> bool:
             return False
         scope = found.scopes[function.qualname]
         for call in scope.calls:
+            if own and isinstance(call.function, Attribute) and call.function.name in _WORDS and is_own(call.function.value, scope):
+                return True
+            if own and any(is_own(part, scope) and isinstance(index.value(part, scope, function.path), Session) for part in call.arguments):
+                return True
             value = index.value(call.function, scope, function.path)
             if isinstance(value, Method) and isinstance(value.receiver, (Registry, Session)):
                 if not isinstance(value.receiver, Session) or value.receiver.how in {"shared", "registry"}:
                     return True
-            elif isinstance(value, Function) and depth and value != function and touches(index, replace(value, receiver=None), depth - 1):
-                return True
+            elif isinstance(value, Function) and depth and value != function:
+                if touches(index, replace(value, receiver=None), depth - 1, own and is_own(call.function, scope)):
+                    return True
         return False
 
-    return index.once(("touches", function.path, function.qualname, depth), search)
+    return index.once(("touches", function.path, function.qualname, depth, own), search)
 
 
 def opens(index: Index, call: Call, scope: Scope, path: str, depth: int = 3) -> bool:
@@ -429,6 +463,9 @@ def _key(node: cst.CSTNode) -> tuple[object, ...] | None:
         case cst.Attribute(value=value, attr=cst.Name(value=name)):
             inner = _key(value)
             return None if inner is None else ("attribute", inner, name)
+        case cst.Subscript(value=value, slice=[cst.SubscriptElement(slice=cst.Index(value=number))]):
+            first, second = _key(value), _key(number)
+            return None if first is None or second is None else ("item", first, second)
         case cst.SimpleString(value=text) | cst.Integer(value=text):
             return ("constant", text)
         case cst.Comparison(left=left, comparisons=[one]):

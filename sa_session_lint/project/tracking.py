@@ -9,16 +9,18 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Place, Session, Value
+from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.mapping import is_column
-from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import has_session, may_matter, sketch, touches
 from sa_session_lint.project.slowness import waits
 from sa_session_lint.typestate.engine import Engine, Followed
 from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import SessionState
+from sa_session_lint.typestate.state import Disjunct, Ref, SessionState
+from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -78,8 +80,8 @@ class ProjectFacts:
     def is_column(self, model: Class, name: str) -> bool:
         return is_column(self.index, model, name)
 
-    def touches(self, function: Function) -> bool:
-        return touches(self.index, replace(function, receiver=None))
+    def touches(self, function: Function, own: bool = False) -> bool:
+        return touches(self.index, replace(function, receiver=None), own=own)
 
     def waits(self, expression: Expression, sketch: Sketch) -> bool:
         scope = self.scope(sketch.function)
@@ -172,5 +174,36 @@ def given_to(index: Index, found: Outline, scope: Scope) -> dict[str, SessionSta
         if isinstance(value, Session):
             depends = value.how == "depends"
             drawn = pool(index, value.place) if depends and value.place is not None else None
-            given[parameter.name] = SessionState(ANY, value.kind, "depends" if depends else "parameter", fresh=False, maker=None, pool=drawn)
+            blocks = blocks_around(index, parameter, scope, found.path) if depends else ()
+            owner = "depends" if depends else "parameter"
+            given[parameter.name] = SessionState(ANY, value.kind, owner, blocks, fresh=False, autoflush=value.options.autoflush, pool=drawn)
     return given
+
+
+def blocks_around(index: Index, parameter: Parameter, scope: Scope, path: str) -> tuple[str, ...]:
+    """The blocks of transactions in which the generator behind `Depends(f)` yields its session."""
+    place, default = scope.parent or scope, parameter.default
+    given = isinstance(default, Call) and is_depends(index, default, place, path)
+    injected = (default, place, path) if given and isinstance(default, Call) else depends_in(index, parameter.annotation, place, path)
+    target = depended(injected[0]) if injected is not None else None
+    function = index.value(target, *injected[1:]) if injected is not None and target is not None else None
+    outline = index.outline(function.path) if isinstance(function, Function) else None
+    if not isinstance(function, Function) or outline is None:
+        return ()
+    inner = outline.scopes[function.qualname]
+
+    def search() -> tuple[str, ...]:
+        made = sketch_of(index, outline, inner) if inner.is_generator else None
+        if made is None:
+            return ()
+        engine = engine_of(index)
+        found = engine.follow(made, [(made.start, Disjunct())], stop_at_yield=True)
+        blocks: set[tuple[str, ...]] = set()
+        for at, step in made.steps.items():
+            if step.op == "yield" and step.value is not None:
+                for way in map(Way, found.ways.get(at, ())):
+                    value = engine.transfer(made).evaluate(step.value, way)
+                    blocks.add(way.state(value.loc).blocks if isinstance(value, Ref) else ())
+        return blocks.pop() if len(blocks) == 1 else ()
+
+    return index.once(("blocks", outline.path, inner.qualname), search)

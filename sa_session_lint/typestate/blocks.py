@@ -59,6 +59,9 @@ class Blocks:
                 if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
                     way.update(inner.loc, owner="with")
                 return [(way, inner, value)], []
+            case Scope("no autoflush", Ref(loc)):
+                way.update(loc, autoflush=False)
+                return [(way, None, value)], []
             case Scope():
                 return [(way, value, value)], []
             case Managed(function, env, None):
@@ -97,6 +100,8 @@ class Blocks:
                         way.update(loc, owner="with")
                         ways = [w for each in ways for w in self.closed(loc, each, at, raising)]
                 return ways, [], []
+            case Scope("no autoflush", Ref(loc)):
+                way.update(loc, autoflush=True)
             case Scope("suppress"):
                 return ([], [], [way]) if raising else ([way], [], [])
             case Scope("thread" | "process" | "single" | "group", _, _):

@@ -9,8 +9,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Expression, Name
-from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, GIVING, HOLDING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
+from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name, is_super
+from sa_session_lint.model.protocol import (
+    ANY,
+    CONN,
+    CONSUMING,
+    CTXDONE,
+    GIVING,
+    HOLDING,
+    IDLE,
+    INACTIVE,
+    METHODS,
+    SINGLE,
+    TERMINALS,
+    WRITES,
+    Operation,
+)
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -21,6 +35,7 @@ from sa_session_lint.model.value import (
     Maker,
     Manager,
     Method,
+    Options,
     Place,
     Registry,
     Session,
@@ -35,6 +50,7 @@ from sa_session_lint.typestate.state import (
     Group,
     Handle,
     Job,
+    Known,
     Loc,
     Managed,
     Object,
@@ -44,9 +60,11 @@ from sa_session_lint.typestate.state import (
     Rows,
     Scope,
     SessionState,
+    Some,
     each_of,
     holding,
     is_followed,
+    is_reached,
     locs_in,
     objects_in,
     renamed,
@@ -100,14 +118,14 @@ class Calls:
         match function:
             case Maker() | SessionClass():
                 made = of.value(call)
-                return self.opened(at, function, isinstance(made, Session) and made.options.autocommit, way), []
-            case Registry(kind, _, _, place):
-                ref = of.known(("ambient", place), way, SessionState(ANY, kind, "ambient", fresh=False, pool=of.facts.pool(place)))
+                return self.opened(at, function, made.options if isinstance(made, Session) else function.options, way), []
+            case Registry(place=place):
+                ref = of.known(("ambient", place), way, of.shared(function, place))
                 way.update(ref.loc, closed=None, removed=False)
                 return [(way, ref)], []
             case Method(Maker(), "begin"):
                 return [(way, Handle(("new", at), "maker", at))], []
-            case Method(Engine(kind), ("connect" | "raw_connection")):
+            case Method(Engine(), ("connect" | "raw_connection")):
                 loc = self.fresh(("new", at), way)
                 way.heap[loc] = SessionState(CONN, "connection", opened=at, maker=None, pool=of.facts.pool(at))
                 way.crowd(loc)
@@ -127,6 +145,9 @@ class Calls:
             for loc in way.heap:
                 if loc[0] == "ambient":
                     way.update(loc, txn=ANY)  # a shared session may be known by another name
+            way.doubt()
+        if isinstance(call.function, Attribute) and is_super(call.function.value):
+            way.escape_reached(own=True)
         return self.unknown((receiver, *arguments), way)
 
     def waits(self, expression: Expression, call: Call, arguments: tuple[Abstract, ...], way: Way) -> None:
@@ -140,7 +161,8 @@ class Calls:
         if isinstance(function, Function):
             owner = of.evaluate(call.function.value, way) if isinstance(call.function, Attribute) else None
             handed = {loc for value in (owner, *arguments) for loc in locs_in(value)}
-            handed |= {loc for loc in held if loc[0] == "ambient" and of.facts.touches(function)}
+            own = isinstance(call.function, Attribute) and of.is_me(call.function.value)
+            handed |= {loc for loc in held if is_reached(loc, own) and of.facts.touches(function, own)}
         way.faults += [("held across", loc, None) for loc in held if loc not in handed]
 
     def receiver(self, function: Attribute, way: Way) -> Abstract:
@@ -161,9 +183,11 @@ class Calls:
                     way.env[key] = renamed(value, names)  # type: ignore[arg-type]  # Loc to Loc
         return loc
 
-    def opened(self, at: Place, maker: Maker | SessionClass, autocommit: bool, way: Way) -> list[tuple[Way, Abstract]]:
+    def opened(self, at: Place, maker: Maker | SessionClass, options: Options, way: Way) -> list[tuple[Way, Abstract]]:
         loc = self.fresh(("new", at), way)
-        way.heap[loc] = SessionState(IDLE, maker.kind, opened=at, maker=maker.place, autocommit=autocommit, pool=self.of.facts.pool(at))
+        way.heap[loc] = SessionState(
+            IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at)
+        )
         return [(way, Ref(loc))]
 
     def given(self, session: Session, at: Place, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
@@ -172,7 +196,8 @@ class Calls:
         loc = self.fresh(("new", at), way)
         pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
-            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=session.options.autocommit, pool=pool)
+            saves, flushes = session.options.autocommit, session.options.autoflush
+            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, pool=pool)
         else:
             way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool)
         return [(way, Ref(loc))], [way.copy()]
@@ -259,6 +284,10 @@ class Calls:
             if name == "execution_options":
                 return [(each, Ref(loc)) for each in back], raised
             return [(each, Rows(loc, "result", False) if name == "execute" else None) for each in back], raised
+        if name == "begin" and call.keyword("subtransactions") is not None:
+            return [(way, Handle(loc, "nested", at))], []  # begins nothing where there is a transaction
+        if name == "begin" and call.keyword("nested") == Const(True):
+            name = "begin_nested"
         operation: Operation = METHODS.get(name, "any") if not is_ending(self.of, call) else "any"
         if name in {"begin", "begin_nested"}:
             kind = "begin" if name == "begin" else "nested"
@@ -284,6 +313,8 @@ class Calls:
         elif name in {"get", "get_one", "scalar"}:
             model = model_of(self.of, call)
             value = Object(model, loc) if model is not None or name != "scalar" or has_entities(self.of, call) else None
+        elif name == "in_transaction" and state.txn is not ANY:
+            value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
             if name in {"add", "add_all"}:
                 for argument in call.arguments:
@@ -406,12 +437,20 @@ class Calls:
     ) -> Outcome:
         of = self.of
         found = of.facts.sketch(function)
+        if receiver is None and isinstance(call.function, Attribute) and of.is_me(call.function.value):
+            receiver = Some()
+        own = isinstance(receiver, Some)
+        touches = of.facts.touches(function, own)
         reach = [loc for value in (receiver, *arguments) for loc in locs_in(value)]
         result = of.value(call)
         gives = result
         while isinstance(gives, Coroutine):
             gives = gives.value
+        if not own and not touches and isinstance(call.function, Attribute) and not locs_in(receiver) and of.facts.touches(function, own=True):
+            way.doubt()
         if found is None:
+            if touches:
+                way.escape_reached(own)
             if isinstance(gives, Session):
                 if isinstance(result, Coroutine) and not awaited:
                     return [(way, None)], [way.copy()]
@@ -424,7 +463,7 @@ class Calls:
             pending = of.concurrency.coroutine(call, arguments, receiver, way)
             if pending.used:
                 return [(way, pending)], []
-        if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not of.facts.touches(function):
+        if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not touches:
             for argument in arguments:
                 way.escape(argument)
             return [(way, None)], [way.copy()]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
-from sa_session_lint.model.expression import Call, Name
+from sa_session_lint.model.expression import Call, Const, Name
+from sa_session_lint.model.protocol import BEGUN, CONN, CTXDONE, INACTIVE
 from sa_session_lint.model.value import Class, Function, Place, Session
 from sa_session_lint.typestate.facts import Facts
 from sa_session_lint.typestate.sketch import Sketch
@@ -30,6 +31,7 @@ from sa_session_lint.typestate.state import (
     Scope,
     SessionState,
     Some,
+    is_reached,
     locs_in,
     renamed,
 )
@@ -44,6 +46,8 @@ DISJUNCTS = 32
 ROOM = 6000
 """As many arrivals are followed in one function."""
 CASES = 12
+LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
+"""The states of a transaction in which an operation must raise, by the fault that it is."""
 CALLERS, CALLEES = Place("", 0), Place("", 1)
 """Where a session was written to, closed or lost to a failed flush, as the answer about a call tells it: in the caller, or somewhere in the called function."""
 
@@ -179,8 +183,8 @@ class Engine:
         env: dict[object, Abstract] = {}
         names = [name for name, _ in sketch.parameters]
         if sketch.me is not None and (receiver is not None or function.receiver is not None):
-            if isinstance(receiver, Record):
-                env[sketch.me] = receiver
+            if isinstance(receiver, (Record, Some)):
+                env[sketch.me] = receiver  # Some: it is the caller's own object
             names = names[1:]
         elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):
             names = names[1:]
@@ -191,9 +195,9 @@ class Engine:
                 env[key] = value
         passed = {*names[: len(positional)], *(key for key, _ in call.keywords)}
         if None not in passed:
-            for name, may_be_none in sketch.parameters:
-                if may_be_none and name not in passed and name not in env and name != sketch.me:
-                    env[name] = Known(None)
+            for name, default in sketch.parameters:
+                if isinstance(default, Const) and name not in passed and name not in env and name != sketch.me:
+                    env[name] = Known(default.value)
         return env
 
     def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
@@ -243,8 +247,7 @@ class Engine:
         """Call a function of the project: the ways on which it comes back, each with its value, and those on which it raises."""
         cases = self.cases(sketch, env, way, at, start, raising, stop)
         if cases is None:
-            for value in env.values():
-                way.escape(value)
+            _escape(env, sketch, way)
             return [(way, None)], [way.copy()]
         back: list[tuple[Way, Abstract]] = []
         raised: list[Way] = []
@@ -269,8 +272,9 @@ class Engine:
         for value in env.values():
             for loc in locs_in(value):
                 reach[loc] = None
+        mine = isinstance(env.get(sketch.me), Some)
         for loc in way.heap:
-            if loc[0] == "ambient":
+            if is_reached(loc, mine):
                 reach[loc] = None
         slots: dict[Loc, Loc] = {}
         for loc in reach:
@@ -298,7 +302,7 @@ class Engine:
                     each.heap[back[loc]] = _returned(state, own, at)
                     if case.end == RETURNED and state.ended is not None and state.worked and not own.halfway:
                         each.faults.append(("ended by callee", back[loc], state.ended))
-                elif loc[0] == "ambient":
+                elif is_reached(loc, mine):
                     each.heap[loc] = state if state.unsaved is None else state._replace(unsaved=at)
                 else:
                     named: Loc = ("in", at, loc) if _nesting(loc) < 3 else ("in", at)
@@ -314,6 +318,8 @@ class Engine:
             for kind, loc, related in effect.faults:
                 if loc in back:
                     own = owners[back[loc]]
+                    if kind in SOMETIMES and own.txn not in LEADING[kind]:
+                        continue  # what went before happened in the called function as well
                     if kind == "lost":
                         continue  # who closes the session of another ends that other's transaction, which is a fault of its own
                     if kind in {"saved", "written"}:
@@ -340,8 +346,7 @@ class Engine:
         sketch = self.facts.sketch(function)
         cases = self.cases(sketch, env, way, at, None, None, True) if sketch is not None else None
         if sketch is None or cases is None:
-            for value in env.values():
-                way.escape(value)
+            _escape(env, sketch, way)
             return [(way, None, None)], [way.copy()]
         back: list[tuple[Way, Abstract, Abstract]] = []
         raised: list[Way] = []
@@ -413,8 +418,7 @@ class Engine:
         before = way.copy()
         cases = self.cases(sketch, env, way, at, resume, way.raising or "other" if raising else None, False) if sketch is not None else None
         if cases is None:
-            for value in env.values():
-                way.escape(value)
+            _escape(env, sketch, way)
             return [way], [], []
         back: list[Way] = []
         raised: list[Way] = []
@@ -431,6 +435,13 @@ class Engine:
             elif case.end == RETURNED:
                 (swallowed if raising else back).append(each)
         return back, raised, swallowed
+
+
+def _escape(env: dict[object, Abstract], sketch: Sketch | None, way: Way) -> None:
+    """A call that is not followed may have done anything to what it was handed and to what it can reach."""
+    for value in env.values():
+        way.escape(value)
+    way.escape_reached(sketch is not None and isinstance(env.get(sketch.me), Some))
 
 
 def _loses(state: SessionState, now: SessionState) -> bool:
@@ -488,14 +499,16 @@ def _nesting(loc: Loc) -> int:
 BESIDE = frozenset({"shared", "closed while lent", "to process"})
 """Faults of sessions that somebody else has as well: what goes with them is where that one was started."""
 
-CERTAIN = frozenset({"use after close", "use of done", "begin of begun", "rows after close"})
+CERTAIN = frozenset({"use after close", "rows after close"})
 """Faults that are faults only when every way to their step meets them."""
+SOMETIMES = frozenset(LEADING)
+"""Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""
 
 
 def certain(found: Followed) -> list[Met]:
     """The faults that may be believed: those that must hold on every way, if they do."""
     if found.coarse:
-        return [m for m in found.met if m.kind not in CERTAIN and m.kind not in {"use of inactive"}]
+        return [m for m in found.met if m.kind not in CERTAIN | SOMETIMES]
     counts: dict[tuple[int, str, Loc], set[Disjunct]] = {}
     for met in found.met:
         counts.setdefault((met.step, met.kind, met.loc), set()).add(met.disjunct)

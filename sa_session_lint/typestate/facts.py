@@ -32,8 +32,8 @@ class Facts(Protocol):
         """Whether an attribute of a mapped class is saved."""
         ...
 
-    def touches(self, function: Function) -> bool:
-        """Whether a function works with sessions that it was not handed."""
+    def touches(self, function: Function, own: bool = False) -> bool:
+        """Whether a function works with sessions that it was not handed; with `own`, those of its object are among them."""
         ...
 
     def waits(self, expression: Expression, sketch: Sketch) -> bool:

@@ -41,7 +41,8 @@ ENDS = (RETURNED, RAISED, ABANDONED)
 
 
 class SketchStep(NamedTuple):
-    """One step. `value` is the expression concerned, `targets` what a `bind`, `enter` or `next` binds, `at` the node's number in its file."""
+    """One step. `value` is the expression concerned, `targets` what a `bind`, `enter` or `next` binds, `at` the number of its node in the file,
+    of a `next` that of what is looped over."""
 
     op: Op
     at: int
@@ -60,7 +61,7 @@ class SketchStep(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Sketch:
-    """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with whether it may be None by default.
+    """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with its default.
 
     `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
     `spawns`: it may start what runs beside it.
@@ -69,7 +70,7 @@ class Sketch:
     function: Function
     steps: dict[int, SketchStep]
     start: int
-    parameters: tuple[tuple[str, bool], ...]
+    parameters: tuple[tuple[str, Expression | None], ...]
     locals: frozenset[str]
     is_async: bool
     is_generator: bool

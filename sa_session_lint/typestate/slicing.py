@@ -93,7 +93,8 @@ def contract(steps: dict[int, SketchStep], start: int, keep: set[int]) -> tuple[
         elif step.error is not None and step.op != "next":
             light[at] = SketchStep("may", step.at, step.next[:1], step.error)
         elif len(step.next) > 1:
-            light[at] = SketchStep("fork", step.at, step.next, step.error)
+            error = step.error if step.base is not None else None  # a plain loop over what is not followed raises nothing
+            light[at] = SketchStep("fork", step.at, step.next, error)
         elif step.next:
             alias[at] = step.next[0]
         else:

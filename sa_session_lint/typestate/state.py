@@ -186,7 +186,7 @@ class SessionState(NamedTuple):
 
     Of a session that a call was handed in the middle of something (`halfway`: with unsaved work, or inside of a block that commits) `ended` is where
     its transaction was ended, and `worked` whether the called function did anything else with it.
-    `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
+    `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
     """
 
     txn: Txn
@@ -208,6 +208,7 @@ class SessionState(NamedTuple):
     removed: bool = False
     stored: Place | None = None
     autocommit: bool = False
+    autoflush: bool = False
     halfway: bool = False
     ended: Place | None = None
     worked: bool = False
@@ -260,6 +261,11 @@ def holding(heap: Mapping[Loc, SessionState]) -> list[Loc]:
     return [
         loc for loc, state in heap.items() if state.txn is CONN and not state.unsure and loc[0] != "older" and not (loc[0] == "ambient" and doubtful)
     ]
+
+
+def is_reached(loc: Loc, own: bool) -> bool:
+    """Whether a called function may reach a session that it is not handed; `own`: it is a method of the caller's own object."""
+    return loc[0] == "ambient" and (own or not (isinstance(loc[1], str) and loc[1].startswith("self.")))
 
 
 def locs_in(value: Abstract) -> tuple[Loc, ...]:

@@ -29,9 +29,10 @@ from sa_session_lint.model.expression import (
     Series,
     Star,
     Table,
+    Text,
     dotted,
 )
-from sa_session_lint.model.protocol import ANY, CONN
+from sa_session_lint.model.protocol import ANY, CONN, INACTIVE
 from sa_session_lint.model.value import Class, External, Instance, Made, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
@@ -52,6 +53,7 @@ from sa_session_lint.typestate.state import (
     Record,
     Ref,
     Rows,
+    Scope,
     SessionState,
     Some,
     each_of,
@@ -138,6 +140,9 @@ class Transfer:
                 if way.raising != "sql" or not v.FLUSH_ERRORS.isdisjoint(step.names):
                     way.raising = None
                     way.clear()
+                    for target, _ in step.targets:
+                        if isinstance(target, Name):
+                            way.bind(target.name, Some())
                     yield step.next[0], way
             case "dispatch":
                 yield from self.dispatch(step, way)
@@ -203,6 +208,8 @@ class Transfer:
                 if name in self.sketch.locals:
                     return None
                 return self.ambient(expression, way)
+            case Call(function=Name("str" | "repr"), arguments=(told,)) if isinstance(self.evaluate(told, way), Some):
+                return Some()  # the text of an exception
             case Call(at=at) | Choice(at=at):
                 return way.env.get(at)
             case Await(value, at):
@@ -213,11 +220,13 @@ class Transfer:
                 return self.item(self.evaluate(value, way), key)
             case Const(value):
                 return Known(value)
+            case Text():
+                return Some()
             case Row(items):
-                values = tuple(self.evaluate(item, way) for item in items)
+                row = tuple(self.evaluate(item, way) for item in items)
                 if not items:
                     return Group(()) if self.sketch.spawns else None
-                return Group(values) if any(is_followed(value) for value in values) else Some()
+                return Group(row) if any(is_followed(each) or each in _VERDICTS for each in row) else Some()
             case Table(pairs):
                 values = tuple(self.evaluate(value, way) for _, value in pairs)
                 return Group(values, open=True) if any(is_followed(each) for each in values) else None
@@ -263,15 +272,26 @@ class Transfer:
             case Record(_, _, fields):
                 held = next((value for field, value in fields if field == expression.name), None)
                 return self.concurrency.method(owner, expression) if held is None else held
+            case Ref(loc) if expression.name == "is_active":
+                txn = way.state(loc).txn
+                return None if txn is ANY else Known(txn is not INACTIVE)
+            case Ref(loc) if expression.name == "no_autoflush":
+                return Scope("no autoflush" if way.state(loc).autoflush else "null", owner)
             case Ref():
-                if expression.name in {"sync_session", "bind", "info", "no_autoflush"}:
+                if expression.name in {"sync_session", "bind", "info"}:
                     return owner if expression.name == "sync_session" else None
                 return self.concurrency.method(owner, expression)
             case Rows():
                 return None if expression.name in {"statement", "selectable", "session"} else owner
             case None:
                 return self.ambient(expression, way)
+            case Some() if self.is_me(expression.value):
+                return self.ambient(expression, way)
         return None
+
+    def is_me(self, expression: Expression) -> bool:
+        """Whether an expression is the object whose method this is."""
+        return isinstance(expression, Name) and expression.name == self.sketch.me
 
     def ambient(self, expression: Expression, way: Way) -> Abstract:
         """A session that is not this function's: a registry's, a module's, its object's."""
@@ -281,17 +301,20 @@ class Transfer:
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
         if isinstance(value, Registry):
-            return self.known(("ambient", value.place), way, SessionState(ANY, value.kind, "ambient", fresh=False, pool=self.facts.pool(value.place)))
+            return self.known(("ambient", value.place), way, self.shared(value, value.place))
         if isinstance(value, Session) and isinstance(expression, (Name, Attribute)):
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
             key = dotted(expression) or ""
             if self.sketch.me is not None and key.startswith(f"{self.sketch.me}."):
                 key = "self" + key[len(self.sketch.me) :]
-            pool = self.facts.pool(value.place) if value.place is not None else None
-            state = SessionState(ANY, value.kind, "ambient", fresh=False, pool=pool)
-            return self.known(("ambient", key if key.startswith("self.") else (value.place or key)), way, state)
+            return self.known(("ambient", key if key.startswith("self.") else (value.place or key)), way, self.shared(value, value.place))
         return None
+
+    def shared(self, value: Session | Registry, place: Place | None) -> SessionState:
+        """A session that is not this function's, as the function finds it."""
+        pool = self.facts.pool(place) if place is not None else None
+        return SessionState(ANY, value.kind, "ambient", fresh=False, autoflush=value.options.autoflush, pool=pool)
 
     def known(self, loc: Loc, way: Way, state: SessionState) -> Ref:
         if loc not in way.heap:
@@ -523,6 +546,10 @@ class Transfer:
             error.faults = []
             error.raising = "other"
             yield step.error, error
+
+
+_VERDICTS = (Known(True), Known(False), Known(None))
+"""What a function may tell its caller about how it went."""
 
 
 def _settled(kind: str, value: Abstract) -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
-from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE
+from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, Txn
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.engine import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
@@ -215,6 +215,17 @@ def crowding(found: Followed) -> Iterator[Met]:
             if state.txn is CONN and state.opened == met.related and loc != met.loc
         ):
             yield met
+
+
+def since(found: Followed, step: int, disjunct: Disjunct, loc: Loc, txn: Txn) -> int | None:
+    """The step that brought the transaction of a session to the state in which it is at a step."""
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    while here is not None and (state := _state(here[1], loc)) is not None:
+        before = found.came.get(here)
+        if state.txn is txn and before is not None and ((then := _state(before[1], loc)) is None or then.txn is not txn):
+            return before[0]
+        here = before
+    return None
 
 
 def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int = 6) -> list[Station]:

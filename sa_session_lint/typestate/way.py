@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE, TABLE, Operation, Txn
+from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Loc, SessionState, holding, locs_in, objects_in
+from sa_session_lint.typestate.state import (
+    UNKNOWN_STATE,
+    Abstract,
+    Disjunct,
+    Frozen,
+    Loc,
+    Ref,
+    SessionState,
+    holding,
+    is_reached,
+    locs_in,
+    objects_in,
+)
 
 
 class Way:
@@ -103,12 +115,23 @@ class Way:
         for loc in locs_in(value):
             self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, blocks=(), lent=None, kept=False, poisoned=None, fresh=False)
 
+    def escape_reached(self, own: bool) -> None:
+        """Somebody unknown may have worked with the sessions that are not handed over."""
+        for loc in [loc for loc in self.heap if is_reached(loc, own)]:
+            self.escape(Ref(loc))
+
+    def doubt(self) -> None:
+        """Some other object may have rolled back the sessions that are not this function's own: it may know them, too."""
+        for loc, state in list(self.heap.items()):
+            if state.txn is INACTIVE and state.owner not in {"here", "with"}:
+                self.update(loc, txn=ANY)
+
     def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False) -> tuple[list[Way], list[Way]]:
         """The ways on which an operation comes back, and those on which it raises."""
         state = self.state(loc)
         if state.is_connection:
             return self._on_connection(loc, operation, at)
-        if state.closed is not None and operation in {"add", "sql", "get"}:
+        if state.closed is not None and operation in USES:
             if state.owner not in {"given", "stored", "yielded"}:
                 self.faults.append(("use after close", loc, at))
             self.update(loc, closed=None, reopened=at)
@@ -116,12 +139,14 @@ class Way:
         if state.lent is not None and operation not in {"none", "any"}:
             self.faults.append(("closed while lent" if operation == "close" else "shared", loc, state.lent))
         arrival = TABLE[state.txn, operation]
+        if arrival.fault == "begin of begun" and state.autocommit:
+            arrival = Arrival((BEGUN,))  # it may be one that begins nothing by itself
         if arrival.fault is not None:
             self.faults.append((arrival.fault, loc, state.poisoned))
             return [], [self._arrived(loc, txn=txn) for txn in arrival.raised]
         after, raised_to = _refined(state, operation, arrival.after, arrival.raised)
         changes = _changes(state, operation, at, write)
-        if state.halfway and operation in {"add", "sql", "get"} and not state.worked:
+        if state.halfway and operation in USES and not state.worked:
             self.update(loc, worked=True)
         if state.halfway and operation in {"commit", "rollback", "close"}:
             changes["ended"] = state.ended or at
@@ -182,7 +207,7 @@ def _refined(state: SessionState, operation: Operation, after: tuple[Txn, ...], 
         return (CONN,), raised
     if operation == "nested" and state.fresh and state.txn is BEGUN:
         return (BEGUN,), raised
-    if operation == "sql" and state.unsaved is not None:
+    if operation == "sql" and state.unsaved is not None and state.autoflush:
         return after, (INACTIVE, *raised)
     if operation in {"flush", "commit"} and state.unsaved is None and state.txn in {BEGUN, CONN}:
         if operation == "flush":
