@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import libcst as cst
 import pytest
@@ -13,10 +14,14 @@ from sa_session_lint.flow.text import dump
 FOLDER = Path(__file__).parent / "flow"
 
 
+def risky(_: cst.CSTNode) -> Literal["any"]:
+    return "any"
+
+
 def graphs(text: str) -> str:
     """The graph of every function of a file, under its name."""
     functions = [node for node in cst.parse_module(text).body if isinstance(node, cst.FunctionDef)]
-    return "\n".join(f"{node.name.value}\n{dump(build(node.body, lambda _: False))}" for node in functions)
+    return "\n".join(f"{node.name.value}\n{dump(build(node.body, risky))}" for node in functions)
 
 
 def test_the_graph_of_every_construct() -> None:
@@ -26,8 +31,14 @@ def test_the_graph_of_every_construct() -> None:
 def test_a_calm_call_has_no_way_out_by_an_exception() -> None:
     function = cst.parse_module("def f():\n    g()\n").body[0]
     assert isinstance(function, cst.FunctionDef)
-    assert "!raised" in dump(build(function.body, lambda _: False))
-    assert "!raised" not in dump(build(function.body, lambda _: True))
+    assert "!raised" in dump(build(function.body, risky))
+    assert "raised" not in dump(build(function.body, lambda _: "none"))
+
+
+def test_a_call_that_raises_when_it_is_misused_has_a_way_out_for_that() -> None:
+    function = cst.parse_module("def f():\n    g()\n").body[0]
+    assert isinstance(function, cst.FunctionDef)
+    assert "?raised" in dump(build(function.body, lambda _: "misuse"))
 
 
 @pytest.mark.parametrize(("depth", "coarse"), [(1, False), (3, False), (12, True)])
@@ -35,7 +46,7 @@ def test_clean_up_within_clean_up_is_bounded(depth: int, coarse: bool) -> None:
     text = "def f():\n" + nested(depth, "    ")
     function = cst.parse_module(text).body[0]
     assert isinstance(function, cst.FunctionDef)
-    graph = build(function.body, lambda _: False)
+    graph = build(function.body, risky)
     assert graph.coarse == coarse
     assert len(graph.steps) < 3000
 

@@ -1,21 +1,25 @@
 """Random programs of session operations: what SQLAlchemy does must be a way of the model.
 
-    python tools/differential.py [--programs 20000] [--seed 1]
+    python tools/differential.py [--programs 20000] [--seed 1] [--jobs 2]
 
-Prints the cells of the protocol's table that were hit, and every disagreement with its program. Exit status 1 when there is one.
+Prints every disagreement with its program, how often each cell of the protocol's table was compared, and the figures. Exit status 1 when there is a
+disagreement or a cell that was compared less than `--least` times.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sa_session_lint.model.protocol import Operation, Txn
-from tests.differential.compare import batch
+from tests.differential.compare import Disagreement, batch
+from tests.differential.model import Counts
 from tests.differential.reality import reality
 
 TOGETHER = 100
@@ -24,22 +28,45 @@ TOGETHER = 100
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--least", type=int, default=0, help="how often each cell must have been compared")
     options = parser.parse_args()
-    wrong = events = unknown = coarse = 0
     last = options.seed + options.programs
+    ranges = [range(start, min(start + TOGETHER, last)) for start in range(options.seed, last, TOGETHER)]
+    total, wrong = Counts(), 0
+    for counts, found in judged(ranges, options.jobs):
+        total.add(counts)
+        wrong += len(found)
+        for each in found:
+            print(each, flush=True)
+    print("".ljust(10), *(operation.rjust(8) for operation in get_args(Operation)))
+    for txn in Txn:
+        print(repr(txn).ljust(10), *(str(total.cells[txn, operation]).rjust(8) for operation in get_args(Operation)))
+    print(
+        f"{options.programs} programs, {total.events} events compared, {total.unknown} runs up to where nothing is claimed, "
+        f"{total.coarse} runs too wide, {wrong} disagreements"
+    )
+    rare = [f"{txn!r}/{operation}" for txn in Txn for operation in get_args(Operation) if total.cells[txn, operation] < options.least]
+    if rare:
+        print(f"compared less than {options.least} times: {', '.join(rare)}")
+    return 1 if wrong or rare else 0
+
+
+def judged(ranges: list[range], jobs: int) -> Iterator[tuple[Counts, list[Disagreement]]]:
+    if jobs == 1:
+        yield from map(one, ranges)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(one, ranges)
+
+
+def one(seeds: range) -> tuple[Counts, list[Disagreement]]:
+    """One batch, on a database of its own."""
+    counts = Counts()
     with reality() as real:
-        for start in range(options.seed, last, TOGETHER):
-            model, found = batch(range(start, min(start + TOGETHER, last)), real).judged()
-            events, unknown, coarse = events + model.counts.events, unknown + model.counts.unknown, coarse + model.counts.coarse
-            wrong += len(found)
-            for each in found:
-                print(f"seed {each.seed}, flag {each.flag}: {each.reason}\n{each.text}")
-        print("".ljust(10), *(operation.rjust(8) for operation in get_args(Operation)))
-        for txn in Txn:
-            print(repr(txn).ljust(10), *(str(real.cells[txn, operation]).rjust(8) for operation in get_args(Operation)))
-    print(f"{options.programs} programs, {events} events, {unknown} at states not known, {coarse} runs too wide, {wrong} disagreements")
-    return 1 if wrong else 0
+        made = batch(seeds, real)
+    return counts, list(made.judged(counts))
 
 
 if __name__ == "__main__":

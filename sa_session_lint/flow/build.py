@@ -20,15 +20,15 @@ from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED, Graph, Step
 from sa_session_lint.visit_order import ORDER
 
 Way = Literal["return", "error", "base", "break", "continue"]
-Calm = Callable[[cst.CSTNode], bool]
+Risk = Callable[[cst.CSTNode], Literal["any", "misuse", "none"]]
 
 ROOM = 8
 """Clean-up may make a graph so many times larger than the function; past that its copies are merged."""
 
 
-def build(body: cst.BaseSuite, calm: Calm) -> Graph:
-    """The graph of a function's body. `calm` tells of a call whether it surely raises nothing."""
-    builder = _Builder(calm, max(400, ROOM * _size(body)))
+def build(body: cst.BaseSuite, risk: Risk) -> Graph:
+    """The graph of a function's body. `risk` tells of a call whether it may raise: always, only when it is misused, or never."""
+    builder = _Builder(risk, max(400, ROOM * _size(body)))
     start = builder.block(body, RETURNED, _Exits({"return": RETURNED, "error": RAISED, "base": ABANDONED}))
     return Graph(builder.steps, start, builder.coarse)
 
@@ -106,8 +106,8 @@ class _Cleanup(_Exits):
 
 
 class _Builder:
-    def __init__(self, calm: Calm, room: int) -> None:
-        self.calm = calm
+    def __init__(self, risk: Risk, room: int) -> None:
+        self.risk = risk
         self.room = room
         self.steps = [Step("end", None, ()) for _ in range(3)]
         self.copies: dict[object, int] = {}
@@ -298,7 +298,10 @@ class _Builder:
         return then
 
     def call(self, node: cst.Call, then: int, exits: _Exits) -> int:
-        then = self.add("call", node, then, error=None if self.calm(node) else exits.to("error"))
+        risk = self.risk(node)
+        then = self.add("call", node, then, error=exits.to("error") if risk == "any" else None)
+        if risk == "misuse":
+            self.steps[then].misuse = exits.to("error")
         for argument in reversed(node.args):
             then = self.value(argument.value, then, exits)
         return self.value(node.func, then, exits)

@@ -7,7 +7,8 @@
 
 One kind of node: nearly every statement can raise, so basic blocks would buy nothing. `next` is where control goes when all is well (of a
 `test`: if true, if false; of a `next`: one more turn, no more), `error` where an exception goes that `except Exception` catches, `base`
-where GeneratorExit (at a yield) or a cancellation (at an await) goes. Clean-up (`finally`, the exit of a `with`) stands in the graph once
+where GeneratorExit (at a yield) or a cancellation (at an await) goes, `misuse` where the exception of a call goes that raises only when it is
+misused. Clean-up (`finally`, the exit of a `with`) stands in the graph once
 for each way out that leads through it, so that "closed on the error path, too?" has an answer.
 """
 
@@ -56,6 +57,7 @@ class Step:
     option: int = 0
     handler: int = 0
     lazy: bool = False
+    misuse: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -76,5 +78,5 @@ class Graph:
                 continue
             seen[at] = None
             step = self.steps[at]
-            stack += [to for to in (step.base, step.error, *reversed(step.next)) if to is not None]
+            stack += [to for to in (step.base, step.error, step.misuse, *reversed(step.next)) if to is not None]
         return list(seen)

@@ -14,7 +14,7 @@ _ENDS = {RETURNED: "returned", RAISED: "raised", ABANDONED: "abandoned"}
 
 
 def dump(graph: Graph) -> str:
-    """One line for each step that can be reached: number, kind, source, `-> next`, `!error`, `~base`."""
+    """One line for each step that can be reached: number, kind, source, `-> next`, `!error`, `?misuse`, `~base`."""
     order = [at for at in graph.order() if at not in _ENDS]
     names = {**_ENDS, **{at: str(number) for number, at in enumerate(order)}}
     lines = []
@@ -29,7 +29,7 @@ def dump(graph: Graph) -> str:
             parts.append(f"`{_source(step)}`")
         if step.next:
             parts.append("-> " + " ".join(names[to] for to in step.next))
-        parts += [f"{sign}{names[to]}" for sign, to in (("!", step.error), ("~", step.base)) if to is not None]
+        parts += [f"{sign}{names[to]}" for sign, to in (("!", step.error), ("?", step.misuse), ("~", step.base)) if to is not None]
         lines.append(" ".join(parts))
     return "\n".join(lines) + "\n"
 

@@ -38,7 +38,7 @@ Fault = Literal["use of inactive", "use of done", "begin of begun"]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What an operation does in a state: where it may lead when it comes back, where when it raises, and whether it must raise."""
+    """What an operation does in a state: where it may lead when it comes back, where when it raises, and what kind of mistake it is that raises there."""
 
     after: tuple[Txn, ...] = ()
     raised: tuple[Txn, ...] = ()
@@ -63,7 +63,7 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     (INACTIVE, "bulk"): _PENDING, (CTXDONE, "bulk"): _DONE, (ANY, "bulk"): _ok(CONN, raised=(INACTIVE, ANY)),
 
     (IDLE, "get"): _ok(IDLE, CONN, raised=(CONN,)), (BEGUN, "get"): _ok(BEGUN, CONN, raised=(CONN,)), (CONN, "get"): _ok(CONN, raised=(CONN,)),
-    (INACTIVE, "get"): _PENDING, (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),
+    (INACTIVE, "get"): Arrival((ANY,), (INACTIVE,), "use of inactive"), (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),
 
     (IDLE, "flush"): _ok(IDLE), (BEGUN, "flush"): _ok(CONN, raised=(INACTIVE,)), (CONN, "flush"): _ok(CONN, raised=(INACTIVE,)),
     (INACTIVE, "flush"): _ok(INACTIVE, raised=(INACTIVE,)), (CTXDONE, "flush"): _ok(CTXDONE, raised=(CTXDONE,)), (ANY, "flush"): _ok(ANY, raised=(INACTIVE, ANY)),
@@ -71,7 +71,7 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     (IDLE, "begin"): _ok(BEGUN), (BEGUN, "begin"): Arrival((), (BEGUN,), "begin of begun"), (CONN, "begin"): Arrival((), (CONN,), "begin of begun"),
     (INACTIVE, "begin"): Arrival((), (INACTIVE,), "begin of begun"), (CTXDONE, "begin"): _DONE, (ANY, "begin"): _ok(BEGUN, raised=(ANY,)),
 
-    (IDLE, "nested"): _ok(BEGUN), (BEGUN, "nested"): _ok(BEGUN, CONN), (CONN, "nested"): _ok(CONN, raised=(CONN,)),
+    (IDLE, "nested"): _ok(BEGUN), (BEGUN, "nested"): _ok(BEGUN, CONN, raised=(INACTIVE,)), (CONN, "nested"): _ok(CONN, raised=(INACTIVE,)),
     (INACTIVE, "nested"): _PENDING, (CTXDONE, "nested"): _DONE, (ANY, "nested"): _ok(ANY, raised=(ANY,)),
 
     (IDLE, "commit"): _ok(IDLE), (BEGUN, "commit"): _ok(IDLE, raised=(INACTIVE,)), (CONN, "commit"): _ok(IDLE, raised=(INACTIVE,)),
@@ -82,7 +82,12 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     **{(state, "none"): _ok(state) for state in Txn},
     **{(state, "any"): _ok(ANY, raised=(ANY,)) for state in Txn},
 }  # fmt: skip
-"""Cells that the rest of a state decides in part (is there anything to flush, is a block open) hold what is so in the general case."""
+"""Within the block of the very transaction that a failed flush has ended, SQL raises InvalidRequestError, not PendingRollbackError: the same mistake in other
+words. After a failed flush `get()` may still find an object in memory: one that was loaded before the savepoint that failed. Cells that the rest of a state
+decides in part (is there anything to flush, is a block open) hold what is so in the general case."""
+
+FLUSHING = frozenset({"sql", "flush", "nested", "commit", "rollback", "close"})
+"""The operations after which nothing is pending any more: it was sent or thrown away. What `get()` finds in memory sends nothing."""
 
 METHODS: dict[str, Operation] = {
     **dict.fromkeys(("add", "add_all"), "add"),

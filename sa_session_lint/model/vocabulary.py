@@ -89,6 +89,9 @@ SESSION_CALLS = frozenset(
 )  # fmt: skip
 """Methods of a session that its maker lacks: `SessionLocal.query(...)` is an AttributeError."""
 
+ORM_STATEMENTS = frozenset({"execute", "exec", "scalar", "scalars", "stream", "stream_scalars"})
+"""Methods of a session that flush before they ask for mapped classes; text and tables they send as they are."""
+
 ENDING_CALLS = frozenset({"commit", "rollback", "close", "flush", "remove", "expunge_all", "expire_all", "reset", "aclose", "invalidate"})
 """Methods called for their effect and without an argument: the bare attribute as a statement is a call forgotten."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import libcst as cst
 
@@ -12,7 +12,7 @@ from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row, is_super
-from sa_session_lint.model.protocol import METHODS, WRITES
+from sa_session_lint.model.protocol import METHODS, TABLE, WRITES, Txn
 from sa_session_lint.model.value import (
     UNKNOWN,
     Class,
@@ -95,7 +95,7 @@ class _Sketching:
         self.spawns = any(_name(call) in _SPAWN for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
-        graph = build(node.body, self.calm)
+        graph = build(node.body, _risk)
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
         light, start = contract(steps, graph.start, self.kept(steps))
         parameters = tuple((p.name, p.default) for p in self.scope.parameters)
@@ -177,13 +177,6 @@ class _Sketching:
                 return True
         return False
 
-    def calm(self, node: cst.CSTNode) -> bool:
-        """Whether a call surely raises nothing."""
-        function = node.func if isinstance(node, cst.Call) else node
-        if isinstance(function, cst.Name):
-            return function.value in v.CALM_CALLS
-        return isinstance(function, cst.Attribute) and function.attr.value in v.CALM_METHODS
-
     # -- lowering -----------------------------------------------------------------------------------------------------
 
     def number(self, node: cst.CSTNode) -> int:
@@ -204,7 +197,8 @@ class _Sketching:
             return SketchStep("fork", 0, step.next, step.error, step.base)
         made = SketchStep(
             step.kind if step.kind not in {"merge", "define", "end"} else "fork",  # type: ignore[arg-type]  # the kinds they share
-            self.number(node.iter if isinstance(node, (cst.For, cst.CompFor)) else node), step.next, step.error, step.base, raising=step.raising, option=step.option, handler=step.handler, lazy=step.lazy,
+            self.number(node.iter if isinstance(node, (cst.For, cst.CompFor)) else node), step.next, step.error, step.base, raising=step.raising,
+            option=step.option, handler=step.handler, lazy=step.lazy, misuse=step.misuse,
         )  # fmt: skip
         match step.kind, node:
             case ("call" | "await" | "pick"), _:
@@ -430,6 +424,17 @@ def opens(index: Index, call: Call, scope: Scope, path: str, depth: int = 3) -> 
 def _makes(index: Index, call: Call, scope: Scope, path: str) -> bool:
     value = index.value(call.function, scope, path)
     return isinstance(value, (Maker, SessionClass)) or (isinstance(value, Method) and isinstance(value.receiver, (Maker, Engine)))
+
+
+def _risk(node: cst.CSTNode) -> Literal["any", "misuse", "none"]:
+    """Whether a call may raise. What a session never refuses but when it is misused, it refuses then."""
+    function = node.func if isinstance(node, cst.Call) else node
+    if isinstance(function, cst.Name):
+        return "none" if function.value in v.CALM_CALLS else "any"
+    if not isinstance(function, cst.Attribute) or function.attr.value not in v.CALM_METHODS:
+        return "any"
+    operation = METHODS.get(function.attr.value)
+    return "misuse" if operation is not None and any(TABLE[state, operation].fault for state in Txn) else "none"
 
 
 def _caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:

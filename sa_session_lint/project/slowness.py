@@ -125,7 +125,7 @@ def _is_sure(index: Index, found: Outline, scope: Scope, frames: int) -> bool:
     node = found.nodes[scope.at]
     if not isinstance(node, cst.FunctionDef):
         return False
-    graph = build(node.body, lambda _: True)
+    graph = build(node.body, lambda _: "none")
     seen: set[int] = set()
     stack = [graph.start]
     while stack:

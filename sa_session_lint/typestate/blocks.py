@@ -41,7 +41,7 @@ class Blocks:
                 way.update(loc, owner="with" if state.owner == "here" else state.owner, closed=None, reopened=None, opened=state.opened or at)
                 return [(way, value, Scope("session", value))], []
             case Handle(loc, "maker", opened):
-                loc = self.of.calls.fresh(loc, way)
+                way.make_room(loc)
                 way.heap[loc] = SessionState(BEGUN, owner="with", blocks=("begin",), opened=opened, pool=self.of.facts.pool(opened))
                 return [(way, Ref(loc), Scope("maker", Ref(loc)))], []
             case Handle(loc, kind):
@@ -54,7 +54,7 @@ class Blocks:
                     ways, raised = way.operate(loc, "begin" if kind == "begin" else "nested", at)
                 for each in ways:
                     each.update(loc, blocks=(*each.state(loc).blocks, kind)[-3:], begun=None, closed=None, reopened=None)
-                return [(each, value, Scope(kind, value)) for each in ways], raised
+                return [(each, value, Scope(kind, value, each.state(loc).unsaved)) for each in ways], raised
             case Scope("closing" | "null", inner):
                 if isinstance(inner, Ref) and value.kind == "closing" and way.state(inner.loc).owner == "here":
                     way.update(inner.loc, owner="with")
@@ -90,8 +90,8 @@ class Blocks:
             case Scope("maker", Ref(loc)):
                 ended, raised = self.ended(loc, "begin", way, at, raising)
                 return [w for each in ended for w in self.closed(loc, each, at, raising)], [w for e in raised for w in self.closed(loc, e, at, True)], []
-            case Scope("begin" | "nested" as kind, Handle(loc)):
-                ended, raised = self.ended(loc, kind, way, at, raising)
+            case Scope("begin" | "nested" as kind, Handle(loc), before):
+                ended, raised = self.ended(loc, kind, way, at, raising, before)
                 return ended, raised, []
             case Scope("stack"):
                 ways = [way]
@@ -127,26 +127,35 @@ class Blocks:
         blocks = state.blocks
         way.update(
             loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, kept=False, reopened=None,
-            stored=None, ended=state.ended or (at if state.halfway else None),
+            stored=None, pending=False, ended=state.ended or (at if state.halfway else None),
         )  # fmt: skip
         return [way]
 
-    def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool) -> tuple[list[Way], list[Way]]:
-        """The block of a transaction or savepoint ends: it commits, or rolls back what raised."""
+    def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool, before: Place | None = None) -> tuple[list[Way], list[Way]]:
+        """The block of a transaction or savepoint ends: it commits, or rolls back what raised; `before` is what was unsaved when it began."""
         state = way.state(loc)
         blocks = state.blocks[:-1]
+        late = state.txn is INACTIVE and state.pending  # added when the flush had failed: the end of the block leaves that in the session
         if state.txn is CTXDONE:
             way.update(loc, txn=CTXDONE if blocks else IDLE, blocks=blocks)
             return [way], []
         if kind == "nested":
-            txn = CONN if state.txn in {INACTIVE, CONN} else state.txn
-            way.update(loc, txn=txn, blocks=blocks, poisoned=None)
-            return [way], []
-        if state.unsaved is not None and not raising:
+            lost = raising or state.txn is INACTIVE
+            failed = [way.copy()] if not raising and (state.pending or state.txn is INACTIVE) else []
+            for each in failed:
+                each.update(loc, txn=CONN, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before)
+                each.raising = "sql"
+            txn = CONN if state.txn is INACTIVE or (state.txn is BEGUN and state.pending and not raising) else state.txn
+            unsaved = state.unsaved and before if lost and not late else state.unsaved
+            way.update(loc, txn=txn, blocks=blocks, poisoned=None, pending=late, unsaved=unsaved)
+            return [way], failed
+        saved = not raising and state.txn is not INACTIVE
+        if state.unsaved is not None and saved:
             way.faults.append(("saved", loc, state.unsaved))
         failed = [way.copy()] if not raising and not state.fresh else []
         for each in failed:
-            each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True)
+            each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, pending=False)
             each.raising = "sql"
-        way.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, saved=not raising or state.saved)
+        unsaved = state.unsaved if late else None
+        way.update(loc, txn=IDLE, unsaved=unsaved, blocks=blocks, given_back=True, poisoned=None, pending=late, saved=saved or state.saved)
         return [way], failed

@@ -10,21 +10,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name, is_super
-from sa_session_lint.model.protocol import (
-    ANY,
-    CONN,
-    CONSUMING,
-    CTXDONE,
-    GIVING,
-    HOLDING,
-    IDLE,
-    INACTIVE,
-    METHODS,
-    SINGLE,
-    TERMINALS,
-    WRITES,
-    Operation,
-)
+from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, CTXDONE, GIVING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -67,7 +53,6 @@ from sa_session_lint.typestate.state import (
     is_reached,
     locs_in,
     objects_in,
-    renamed,
     sessions_in,
 )
 from sa_session_lint.typestate.statements import has_entities, is_dml, is_ending, is_new, model_of
@@ -113,8 +98,8 @@ class Calls:
         if isinstance(taken, Bound):  # a closure, or a bound method under a name of its own
             if not isinstance(of.value(call), Coroutine):
                 return self.unknown((taken, *arguments), way)
-            for loc in locs_in(taken):
-                way.update(loc, unsaved=None)
+            for each in locs_in(taken):
+                way.update(each, unsaved=None)
         match function:
             case Maker() | SessionClass():
                 made = of.value(call)
@@ -126,7 +111,8 @@ class Calls:
             case Method(Maker(), "begin"):
                 return [(way, Handle(("new", at), "maker", at))], []
             case Method(Engine(), ("connect" | "raw_connection")):
-                loc = self.fresh(("new", at), way)
+                loc: Loc = ("new", at)
+                way.make_room(loc)
                 way.heap[loc] = SessionState(CONN, "connection", opened=at, maker=None, pool=of.facts.pool(at))
                 way.crowd(loc)
                 return [(way, Ref(loc))], [way.copy()]
@@ -171,20 +157,9 @@ class Calls:
             return self.of.ambient(function, way)
         return found
 
-    def fresh(self, loc: Loc, way: Way) -> Loc:
-        """Make room for a new session of a place that may have made one before."""
-        if loc in way.heap:
-            old = way.heap.pop(loc)
-            if old.txn in HOLDING and old.owner == "here":
-                way.heap["older", loc] = old
-            names = {loc: ("older", loc)}
-            for key, value in list(way.env.items()):
-                if loc in locs_in(value):
-                    way.env[key] = renamed(value, names)  # type: ignore[arg-type]  # Loc to Loc
-        return loc
-
     def opened(self, at: Place, maker: Maker | SessionClass, options: Options, way: Way) -> list[tuple[Way, Abstract]]:
-        loc = self.fresh(("new", at), way)
+        loc: Loc = ("new", at)
+        way.make_room(loc)
         way.heap[loc] = SessionState(
             IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at)
         )
@@ -193,7 +168,8 @@ class Calls:
     def given(self, session: Session, at: Place, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         for argument in arguments:
             way.escape(argument)
-        loc = self.fresh(("new", at), way)
+        loc: Loc = ("new", at)
+        way.make_room(loc)
         pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
             saves, flushes = session.options.autocommit, session.options.autoflush
@@ -299,7 +275,8 @@ class Calls:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], raised
         write = (name in WRITES and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
-        back, raised = way.operate(loc, operation, at, write)
+        flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
+        back, raised = way.operate(loc, operation, at, write, flushes)
         value: Abstract = None
         if name in {"connection", "get_transaction", "get_nested_transaction"}:
             value = Handle(loc, "nested" if name == "get_nested_transaction" else "begin" if name == "get_transaction" else "connection", at)
@@ -326,7 +303,7 @@ class Calls:
             if name == "reset":
                 each.update(loc, closed=None)
             elif name in {"expunge", "expunge_all"}:
-                each.update(loc, unsaved=None)
+                each.update(loc, unsaved=None, pending=False)
             elif name == "remove":
                 each.update(loc, removed=True)
         return [(each, value) for each in back], _sql(raised)
@@ -343,8 +320,11 @@ class Calls:
                 return [(each, None) for each in back], _sql(raised)
             if kind == "connection":
                 way.update(loc, unsaved=None)
-            if kind == "nested" and name != "commit" and way.state(loc).txn is INACTIVE:
-                way.update(loc, txn=CONN, poisoned=None)
+            if kind == "nested" and name == "commit":
+                back, raised = way.operate(loc, "sql" if way.state(loc).txn is INACTIVE else "flush", at)
+                return [(each, None) for each in back], _sql(raised)
+            if kind == "nested":
+                way.update(loc, txn=CONN if way.state(loc).txn is INACTIVE else way.state(loc).txn, poisoned=None, pending=False)
         return [(way, None)], []
 
     # -- awaiting -----------------------------------------------------------------------------------------------------

@@ -307,6 +307,8 @@ class Engine:
                 else:
                     named: Loc = ("in", at, loc) if _nesting(loc) < 3 else ("in", at)
                     names[loc] = named
+                    if len(named) > 2:
+                        each.make_room(named)
                     each.heap[named] = state if state.unsaved is None else state._replace(unsaved=at)
             value = renamed(case.value, names)
             for loc in locs_in(value):
@@ -516,6 +518,8 @@ def certain(found: Followed) -> list[Met]:
     for met in found.met:
         if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < sum(not _had(way, met) for way in found.ways[met.step]):
             continue
+        if met.kind == "use of inactive" and met.related is None:
+            continue  # `begin_nested()` flushes, and who tries a savepoint seldom plans for what was added before
         kept.append(met)
     return kept
 

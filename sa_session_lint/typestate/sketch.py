@@ -57,6 +57,7 @@ class SketchStep(NamedTuple):
     names: tuple[str, ...] = ()
     handler: int = 0
     lazy: bool = False
+    misuse: int | None = None
 
 
 @dataclass(slots=True, eq=False)

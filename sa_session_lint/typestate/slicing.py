@@ -64,7 +64,7 @@ def wanted(sketch: Sketch) -> dict[int, set[object]]:
         for at in reversed(list(found)):
             step, here = sketch.steps[at], found[at]
             before = len(here)
-            for to in (*step.next, step.error, step.base):
+            for to in (*step.next, step.error, step.misuse, step.base):
                 if to in found:
                     here |= found[to] - bound[at] if bound[at] else found[to]
             growing |= len(here) != before
@@ -131,6 +131,7 @@ def contract(steps: dict[int, SketchStep], start: int, keep: set[int]) -> tuple[
             to = tuple(dict.fromkeys(to))
         error = None if step.error is None else resolve(step.error)
         base = None if step.base is None else resolve(step.base)
-        final[at] = step._replace(next=to, error=error, base=base)
-        stack += [n for n in (*to, error, base) if n is not None]
+        misuse = None if step.misuse is None else resolve(step.misuse)
+        final[at] = step._replace(next=to, error=error, base=base, misuse=misuse)
+        stack += [n for n in (*to, error, base, misuse) if n is not None]
     return final, resolve(start)

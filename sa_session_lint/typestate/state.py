@@ -187,6 +187,7 @@ class SessionState(NamedTuple):
     Of a session that a call was handed in the middle of something (`halfway`: with unsaved work, or inside of a block that commits) `ended` is where
     its transaction was ended, and `worked` whether the called function did anything else with it.
     `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
+    `pending` tells of work that the next flush sends, and by which it may fail.
     """
 
     txn: Txn
@@ -214,11 +215,12 @@ class SessionState(NamedTuple):
     worked: bool = False
     pool: Place | None = None
     unsure: bool = False
+    pending: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do for it."""
-        return self.txn is IDLE and self.unsaved is None and self.begun is None and not self.blocks and self.lent is None and self.stored is None
+        return self.txn is IDLE and self.unsaved is None and not self.pending and self.begun is None and not self.blocks and self.lent is None and self.stored is None
 
     def outline(self) -> SessionState:
         """The state without what only tells where something happened, and whether it did before."""

@@ -177,10 +177,13 @@ class Transfer:
             way.bind(key, value)
             yield step.next[0], way
         for way in raised:
-            if step.error is not None or way.faults:
+            to = step.error
+            if to is None and way.faults:
+                to = RAISED if step.misuse is None else step.misuse
+            if to is not None:
                 way.raising = way.raising or "other"
                 way.clear()
-                yield RAISED if step.error is None else step.error, way
+                yield to, way
 
     # -- values -------------------------------------------------------------------------------------------------------
 
@@ -435,7 +438,7 @@ class Transfer:
         found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
         for each, bound, _ in back:
             if isinstance(bound, Ref) and isinstance(found, Session):
-                each.update(bound.loc, kind=found.kind)
+                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush)
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
+from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, FLUSHING, HOLDING, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.state import (
     UNKNOWN_STATE,
@@ -18,6 +18,7 @@ from sa_session_lint.typestate.state import (
     is_reached,
     locs_in,
     objects_in,
+    renamed,
 )
 
 
@@ -99,7 +100,8 @@ class Way:
         """An attribute of an object in a session was set."""
         state = self.state(loc)
         self.faults.append(("written", loc, at))
-        self.update(loc, txn=BEGUN if state.txn is IDLE else state.txn, fresh=False, unsaved=state.unsaved if state.unsaved or state.autocommit else at)
+        unsaved = state.unsaved if state.unsaved or state.autocommit else at
+        self.update(loc, txn=BEGUN if state.txn is IDLE else state.txn, fresh=False, unsaved=unsaved, pending=True)
 
     def leaves(self, value: Abstract) -> None:
         """The function gives an object away: what it changed last may have been for the eyes of others."""
@@ -113,7 +115,7 @@ class Way:
             if each.loc is not None and each.loc in self.heap:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
         for loc in locs_in(value):
-            self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, blocks=(), lent=None, kept=False, poisoned=None, fresh=False)
+            self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
 
     def escape_reached(self, own: bool) -> None:
         """Somebody unknown may have worked with the sessions that are not handed over."""
@@ -126,24 +128,25 @@ class Way:
             if state.txn is INACTIVE and state.owner not in {"here", "with"}:
                 self.update(loc, txn=ANY)
 
-    def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False) -> tuple[list[Way], list[Way]]:
-        """The ways on which an operation comes back, and those on which it raises."""
+    def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False, flushes: bool = True) -> tuple[list[Way], list[Way]]:
+        """The ways on which an operation comes back, and those on which it raises. `flushes` tells whether a statement surely sends what is pending before."""
         state = self.state(loc)
         if state.is_connection:
             return self._on_connection(loc, operation, at)
-        if state.closed is not None and operation in USES:
+        if state.closed is not None and state.txn is not CTXDONE and operation in USES:
             if state.owner not in {"given", "stored", "yielded"}:
                 self.faults.append(("use after close", loc, at))
             self.update(loc, closed=None, reopened=at)
             state = self.state(loc)
         if state.lent is not None and operation not in {"none", "any"}:
             self.faults.append(("closed while lent" if operation == "close" else "shared", loc, state.lent))
-        arrival = TABLE[state.txn, operation]
+        arrival = _arrival(state, operation)
         if arrival.fault == "begin of begun" and state.autocommit:
             arrival = Arrival((BEGUN,))  # it may be one that begins nothing by itself
         if arrival.fault is not None:
+            spared = [self._arrived(loc, txn=txn, unsaved=None) for txn in arrival.after]
             self.faults.append((arrival.fault, loc, state.poisoned))
-            return [], [self._arrived(loc, txn=txn) for txn in arrival.raised]
+            return spared, [self._arrived(loc, txn=txn) for txn in arrival.raised]
         after, raised_to = _refined(state, operation, arrival.after, arrival.raised)
         changes = _changes(state, operation, at, write)
         if state.halfway and operation in USES and not state.worked:
@@ -158,13 +161,15 @@ class Way:
             self.faults.append(("lost", loc, state.unsaved))
         if write:
             self.faults.append(("written", loc, at))
-        come_back = [self._arrived(loc, txn=txn, **changes, unsure=state.unsure and operation in {"add", "none", "any"}) for txn in after]
+        left = state.pending and not (operation in FLUSHING and flushes and (state.autoflush or operation != "sql"))
+        come_back = [self._arrived(loc, txn=txn, pending=left or operation == "add", **changes, unsure=state.unsure and operation in {"add", "none", "any"}) for txn in after]
         for way in come_back:
             if state.txn is not CONN:
                 way.crowd(loc)
         raise_ = [
             self._arrived(
-                loc, txn=txn, poisoned=at if txn is INACTIVE else state.poisoned, fresh=False, unsure=state.unsure or (txn is CONN and state.txn is not CONN)
+                loc, txn=txn, poisoned=state.poisoned if txn is not INACTIVE or operation == "nested" else at, fresh=False, pending=left and txn is not INACTIVE,
+                unsure=state.unsure or (txn is CONN and state.txn is not CONN),
             )
             for txn in raised_to
         ]
@@ -172,6 +177,18 @@ class Way:
             for way in come_back:
                 way.update(loc, txn=CTXDONE)
         return come_back, raise_
+
+    def make_room(self, loc: Loc) -> None:
+        """A place makes a new session, and may have made one before: that goes by another name from now on, if it holds a connection."""
+        old = self.heap.pop(loc, None)
+        if old is None:
+            return
+        if old.txn in HOLDING and old.owner == "here":
+            self.heap["older", loc] = old
+        names: dict[Loc, Loc] = {loc: ("older", loc)}
+        for key, value in list(self.env.items()):
+            if loc in locs_in(value):
+                self.env[key] = renamed(value, names)
 
     def crowd(self, loc: Loc) -> None:
         """A session of this function may have taken a connection while another of the same pool holds one. One that no name leads to holds nothing any more."""
@@ -201,18 +218,29 @@ Outcome: TypeAlias = "tuple[list[tuple[Way, Abstract]], list[Way]]"
 """What a call comes to: the ways on which it comes back, each with its value, and those on which it raises."""
 
 
+def _arrival(state: SessionState, operation: Operation) -> Arrival:
+    """The cell of the table for an operation. A flush of nothing is none: with something pending it begins a transaction, and needs one that is active."""
+    if state.pending and state.txn is INACTIVE and operation == "flush":
+        return TABLE[INACTIVE, "sql"]
+    if state.pending and state.txn is IDLE and operation in {"flush", "nested", "commit"}:
+        return TABLE[BEGUN, operation]
+    return TABLE[state.txn, operation]
+
+
 def _refined(state: SessionState, operation: Operation, after: tuple[Txn, ...], raised: tuple[Txn, ...]) -> tuple[tuple[Txn, ...], tuple[Txn, ...]]:
     """The cells that the rest of the state decides: is there anything to flush, or anything that `get` could find in memory."""
     if operation == "get" and state.fresh and state.txn in {IDLE, BEGUN}:
         return (CONN,), raised
-    if operation == "nested" and state.fresh and state.txn is BEGUN:
-        return (BEGUN,), raised
-    if operation == "sql" and state.unsaved is not None and state.autoflush:
+    if operation in {"sql", "get"} and state.pending and state.autoflush:
         return after, (INACTIVE, *raised)
-    if operation in {"flush", "commit"} and state.unsaved is None and state.txn in {BEGUN, CONN}:
-        if operation == "flush":
-            return ((state.txn,), ()) if state.fresh else ((state.txn, CONN) if state.txn is BEGUN else (CONN,), raised)
-        return after, (() if state.fresh else raised)
+    if state.txn not in {BEGUN, CONN} and not (state.txn is IDLE and state.pending):
+        return after, raised
+    if operation == "nested":
+        return ((CONN,), raised) if state.pending else ((BEGUN,) if state.fresh and state.txn is BEGUN else after, ())
+    if operation == "flush" and not state.pending:
+        return ((state.txn,), ()) if state.fresh else ((state.txn, CONN) if state.txn is BEGUN else (CONN,), raised)
+    if operation == "commit" and state.fresh:
+        return after, ()
     return after, raised
 
 

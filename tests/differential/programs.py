@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-HEADER = """from sqlalchemy import Column, Integer, String, create_engine, insert, select
+HEADER = """from contextlib import contextmanager
+
+from sqlalchemy import Column, Integer, String, create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import declarative_base, sessionmaker
 
@@ -42,15 +44,41 @@ def writes(session):
 def opens():
     session = SessionLocal()
     return session
+
+
+@contextmanager
+def saving():
+    session = SessionLocal()
+    try:
+        yield session
+        session.commit()
+    except Exception:
+        session.rollback()
+        raise
+    finally:
+        session.close()
+
+
+@contextmanager
+def reading():
+    session = SessionLocal()
+    try:
+        yield session
+    finally:
+        session.close()
 """
+"""What the programs have in common. `outside(session)`, which some call, is defined nowhere: it stands for code that is not there to be read."""
 
 OPERATIONS = (
-    ('{s}.add(Thing(name="good"))', 6), ("{s}.add(Thing(id=1))", 3), ("{s}.add(Thing(name=None))", 2), ("{s}.execute(select(Thing)).all()", 3),
-    ("{s}.query(Thing).all()", 2), ("{s}.scalars(select(Thing)).all()", 1), ("{s}.get(Thing, 1)", 2), ("{s}.get(Thing, 99)", 1), ("{s}.flush()", 4),
-    ("{s}.commit()", 4), ("{s}.rollback()", 3), ("{s}.close()", 3), ('{s}.execute(insert(Thing).values(name="dml"))', 2), ("{s}.begin()", 2),
-    ("{s}.begin_nested()", 1), ("commits({s})", 1), ("rolls_back({s})", 1), ("closes({s})", 1), ("writes({s})", 1),
+    ('{s}.add(Thing(name="good"))', 6), ("{s}.add(Thing(id=1))", 3), ("{s}.add(Thing(name=None))", 4), ('{s}.add_all([Thing(name="a"), Thing(name="b")])', 1),
+    ("{s}.execute(select(Thing)).all()", 3), ("{s}.query(Thing).all()", 2), ("{s}.scalars(select(Thing)).all()", 1), ('{s}.execute(text("SELECT 1"))', 1),
+    ("{s}.get(Thing, 1)", 2), ("{s}.get(Thing, 99)", 2), ("{t} = {s}.get(Thing, 1)", 2), ("{s}.flush()", 5), ("{s}.commit()", 4), ("{s}.rollback()", 3),
+    ("{s}.close()", 3), ('{s}.execute(insert(Thing).values(name="dml"))', 3), ("{s}.execute(insert(Thing).values(id=1))", 1), ("{s}.begin()", 3),
+    ("{s}.begin_nested()", 2), ("{s}.in_transaction()", 1), ("{s}.prepare()", 1), ("commits({s})", 1), ("rolls_back({s})", 1), ("closes({s})", 1),
+    ("writes({s})", 1), ("outside({s})", 2),
 )  # fmt: skip
-OPENINGS = (("with SessionLocal() as {s}:", 3), ("with SessionLocal.begin() as {s}:", 2))
+OPENINGS = (("with SessionLocal() as {s}:", 4), ("with SessionLocal.begin() as {s}:", 3), ("with saving() as {s}:", 1), ("with reading() as {s}:", 1))
+BLOCKS = (("with {s}:", 1), ("with {s}.begin():", 2), ("with {s}.begin_nested():", 2))
 
 
 def program(seed: int) -> str:
@@ -104,13 +132,13 @@ class _Writing:
     def statement(self, depth: int, names: list[str], plain: bool) -> bool:
         """One statement; whether control surely does not go on behind it."""
         kind = "operation" if plain or depth > 3 else self.chance.choices(
-            ("operation", "open", "if", "for", "try", "with", "return", "raise"), (60, 3, 6, 5, 14, 8, 2, 2)
+            ("operation", "open", "if", "for", "try", "with", "return", "raise", "fail"), (60, 3, 6, 5, 14, 8, 2, 2, 4)
         )[0]  # fmt: skip
         session = self.chance.choice(names)
         match kind:
             case "operation":
                 self.room -= 1
-                self.put(depth, self.picked(OPERATIONS).format(s=session))
+                self.put(depth, self.picked(OPERATIONS).format(s=session, t=f"thing{self.room}"))
             case "open":
                 self.open(depth, names)
             case "if":
@@ -123,7 +151,7 @@ class _Writing:
                 self.put(depth, f"for _ in range({self.chance.randint(0, 2)}):")
                 self.block(depth + 1, [*names])
             case "with":
-                self.put(depth, self.chance.choice(("with {s}:", "with {s}.begin():", "with {s}.begin():", "with {s}.begin_nested():")).format(s=session))
+                self.put(depth, self.picked(BLOCKS).format(s=session))
                 self.block(depth + 1, [*names])
             case "try":
                 self.put(depth, "try:")
@@ -137,6 +165,11 @@ class _Writing:
                 if ending != "except":
                     self.put(depth, "finally:")
                     self.block(depth + 1, [*names], plain=True)
+            case "fail":
+                self.room -= 1
+                self.put(depth, f"{session}.add(Thing(name=None))")
+                for text in ("try:", f"    {session}.flush()", "except Exception:", "    pass"):
+                    self.put(depth, text)
             case "return" | "raise":
                 self.put(depth, "return" if kind == "return" else "raise Own")
                 return True
