@@ -200,14 +200,15 @@ class Engine:
                     env[name] = Known(default.value)
         return env
 
-    def effect(self, sketch: Sketch, start: int, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
-        """What following a sketch from a step with these values and states comes to; None when that is too much."""
+    def effect(self, sketch: Sketch, resume: int | None, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
+        """What a call with these values and states comes to, or the resumption of a generator at a `yield`; None when that is too much."""
         disjunct = Disjunct(Frozen(env.items()), Frozen(heap.items()), NO_CONDITIONS, raising)
-        key = (sketch.function.path, sketch.function.qualname, start, disjunct, stop)
+        key = (sketch.function.path, sketch.function.qualname, resume, disjunct, stop)
+
         def find() -> Effect | None:
-            starts = [(start, disjunct)]
-            if start != sketch.start:
-                starts = [(to, way.frozen()) for to, way in self._resumptions(sketch, start, disjunct)]
+            starts = [(sketch.start, disjunct)]
+            if resume is not None:
+                starts = [(to, way.frozen()) for to, way in self._resumptions(sketch, resume, disjunct)]
             return self.summary(self.follow(sketch, starts, stop), stop)
 
         return self.summaries.ask(key, (sketch.function.path, sketch.function.qualname), find)
@@ -241,11 +242,11 @@ class Engine:
         return [(step.next[0], way)]
 
     def invoke(
-        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, start: int | None = None, raising: str | None = None,
+        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, resume: int | None = None, raising: str | None = None,
         stop: bool = False, keep_self: bool = False,
     ) -> tuple[list[tuple[Way, Abstract]], list[Way]]:  # fmt: skip
         """Call a function of the project: the ways on which it comes back, each with its value, and those on which it raises."""
-        cases = self.cases(sketch, env, way, at, start, raising, stop)
+        cases = self.cases(sketch, env, way, at, resume, raising, stop)
         if cases is None:
             _escape(env, sketch, way)
             return [(way, None)], [way.copy()]
@@ -265,7 +266,7 @@ class Engine:
         return back, raised
 
     def cases(
-        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, start: int | None, raising: str | None, stop: bool
+        self, sketch: Sketch, env: dict[object, Abstract], way: Way, at: Place, resume: int | None, raising: str | None, stop: bool
     ) -> list[tuple[Case, Way]] | None:
         """The ends of a call, in the names of the caller; None when they are not known."""
         reach: dict[Loc, None] = {}
@@ -281,13 +282,13 @@ class Engine:
             slots[loc] = loc if loc[0] == "ambient" else ("slot", len(slots))
         owners = {loc: way.state(loc) for loc in reach}
         heap = {slots[loc]: _handed(state) for loc, state in owners.items()}
-        wanted = self.transfer(sketch).wanted.get(sketch.start if start is None else start, set())
+        wanted = self.transfer(sketch).wanted.get(sketch.start if resume is None else resume, set())
         inner = {
             name: renamed(value if not isinstance(value, Known) or value.value is None else Some() if value.value else Known(False), slots)
             for name, value in env.items()
             if name in wanted or name == sketch.me or not isinstance(name, str) or not isinstance(value, (Known, Some))
         }
-        effect = self.effect(sketch, sketch.start if start is None else start, inner, heap, raising, stop)
+        effect = self.effect(sketch, resume, inner, heap, raising, stop)
         if effect is None:
             return None
         back = {slot: loc for loc, slot in slots.items()}
