@@ -15,6 +15,8 @@ from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, ho
 FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
 """The owners of a session that is not, or no longer, the function's own to close."""
 
+FAILED = "a flush may fail here"
+
 
 @dataclass(frozen=True, slots=True)
 class Station:
@@ -239,7 +241,11 @@ def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int
             if now != then and before[0] in found.sketch.steps:
                 text = _change(then, now)
                 if text is not None:
-                    stations.append(Station(Place(found.sketch.function.path, found.sketch.steps[before[0]].at), text))
+                    at = Place(found.sketch.function.path, found.sketch.steps[before[0]].at)
+                    if text == FAILED and now is not None and now.poisoned is not None and now.poisoned != at and here[1].raising is None:
+                        stations.append(Station(at, "the call comes back all the same"))
+                        at, text = now.poisoned, f"{FAILED}, and nothing is rolled back"
+                    stations.append(Station(at, text))
             if before[0] in found.sketch.steps and found.sketch.steps[before[0]].op == "catch" and now is not None and now.txn is INACTIVE:
                 stations.append(Station(Place(found.sketch.function.path, found.sketch.steps[before[0]].at), "the error is caught here"))
         here = before
@@ -274,7 +280,7 @@ def _change(then: SessionState | None, now: SessionState | None) -> str | None:
     if now.closed is not None and then.closed is None:
         return "closed here"
     if now.txn is INACTIVE and then.txn is not INACTIVE:
-        return "a flush may fail here"
+        return FAILED
     if then.txn is not now.txn and not now.blocks and now.given_back and now.txn not in HOLDING and then.txn in HOLDING:
         return "committed here" if now.saved and not then.saved else "ended here"
     if len(now.blocks) > len(then.blocks):
