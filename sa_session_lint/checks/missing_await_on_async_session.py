@@ -1,29 +1,37 @@
 """A coroutine method of an AsyncSession that nobody awaits: it never runs.
 
 Reported is a call that is a statement, and one whose value is used as no coroutine can be: an attribute or a part of it is read, it
-is looped over, entered, compared or tested. One that is given a name or handed on may be awaited elsewhere. A function that fails
-before it gets there, for it is written for a synchronous session throughout, is another rule's.
+is looped over, entered, compared or tested; that it is given a name first makes no difference, if it has that name on every way there. One
+that is handed on may be awaited elsewhere. A function that fails before it gets there, for it is written for a synchronous session
+throughout, is another rule's.
 """
 
 from __future__ import annotations
 
 import libcst as cst
 
-from sa_session_lint.checks.check import Check
+from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute, Call, Defined, Name
 from sa_session_lint.model.value import External, Method, Registry, Session, SessionClass
-from sa_session_lint.model.vocabulary import COROUTINES, EVENT_LISTENERS, SYNC_ONLY_CALLS
+from sa_session_lint.model.vocabulary import COROUTINES, EVENT_LISTENERS, OF_COROUTINES, SYNC_ONLY_CALLS
 from sa_session_lint.project.outline import Scope
+from sa_session_lint.typestate.engine import Followed, certain
 
-_OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
 
+class MissingAwaitOnAsyncSession(FlowCheck):
+    rule = "missing-await-on-async-session"
 
-class MissingAwaitOnAsyncSession(Check):
+    def function(self, found: Followed) -> None:
+        for place in dict.fromkeys(met.related for met in certain(found) if met.kind == "not awaited"):
+            call = self.at(place) if place is not None else None
+            if isinstance(call, cst.Call):
+                self.judge(call)
+
     def visit_Expr(self, node: cst.Expr) -> None:
         self.judge(node.value.elt if isinstance(node.value, cst.ListComp) else node.value)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        if node.attr.value not in _OF_COROUTINES:
+        if node.attr.value not in OF_COROUTINES:
             self.judge(node.value)
 
     def visit_Subscript(self, node: cst.Subscript) -> None:

@@ -101,6 +101,9 @@ COROUTINES = frozenset(
 )  # fmt: skip
 """Methods of AsyncSession and async_scoped_session that do nothing until awaited (measured on 1.4, 2.0 and 2.1)."""
 
+OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
+"""Attributes that a coroutine has."""
+
 SYNC_ONLY_CALLS = frozenset({"query", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods of Session that AsyncSession lacks: AttributeError."""
 

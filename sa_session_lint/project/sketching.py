@@ -126,6 +126,8 @@ class _Sketching:
         constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
         flags = {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
         conditions = {at: step.condition for at, step in steps.items() if step.op == "test" and step.condition is not None}
+        unread = self.coroutines(steps)
+        tested = {at for at, step in steps.items() if unread and step.op == "test" and step.condition is not None and step.condition.names & unread}
         while True:
             touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
             tests = self.remembered(conditions, tracked | flagged)
@@ -134,7 +136,7 @@ class _Sketching:
                 tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged)
             more = flags.union(*(conditions[at].names for at in tests))
             if more == flags:
-                return touching | tests | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
+                return touching | tests | tested | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
             flags = more
 
     def remembered(self, conditions: dict[int, Condition], names: frozenset[str] | set[str]) -> set[int]:
@@ -145,6 +147,17 @@ class _Sketching:
             for at, condition in conditions.items()
             if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or self.asks(condition.subject)
         }
+
+    def coroutines(self, steps: dict[int, SketchStep]) -> set[str]:
+        """The names that are given a coroutine of a session: to ask what they are is to take it for its result."""
+        found: set[str] = set()
+        for step in steps.values():
+            for target, value in step.targets:
+                if isinstance(target, Name) and isinstance(value, Call) and isinstance(value.function, Attribute) and value.function.name in v.COROUTINES:
+                    method = self.index.value(value.function, self.scope, self.outline.path)
+                    if isinstance(method, Method) and isinstance(method.receiver, (Session, Registry)) and method.receiver.kind == "async":
+                        found.add(target.name)
+        return found
 
     def touches(self, step: SketchStep, tracked: frozenset[str], flags: set[str]) -> bool:
         """Whether a step does something to a session, or to what a decision is about."""

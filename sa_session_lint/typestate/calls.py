@@ -81,6 +81,8 @@ class Calls:
                 if not isinstance(of.value(call.function), Function):
                     of.concurrency.keep(arguments, way)
                     return [(way, None)], []
+            if call.function.name not in v.OF_COROUTINES:
+                of.taken_for_result(call.function.value, receiver, way)
             if isinstance(receiver, Ref) and receiver.loc[0] == "ambient" and way.state(receiver.loc).closed is not None:
                 kept = isinstance(call.function.value, Name) and call.function.value.name in way.env
                 if not kept or not way.state(receiver.loc).removed:
@@ -379,6 +381,8 @@ class Calls:
         if dotted in v.HARMLESS or (dotted.startswith("builtins.") and dotted[9:] in v.CALM_CALLS and dotted not in v.CONSUMERS):
             return [(way, None)], [way.copy()]
         if dotted in v.CONSUMERS:
+            if call.arguments:
+                self.of.taken_for_result(call.arguments[0], first, way)
             if isinstance(first, Rows) and first.kind == "result" and first.entities and way.state(first.loc).closed is not None:
                 way.faults.append(("rows after close", first.loc, None))
             if isinstance(first, Rows) and first.kind in {"query", "lazy"}:

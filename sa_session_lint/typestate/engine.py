@@ -231,7 +231,7 @@ class Engine:
                         cases[Case(at, _unplaced(each.heap), value, None, Frozen((k, v) for k, v in each.env if not isinstance(k, int)))] = None
         if found.coarse or len(cases) > CASES:
             return None
-        faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found)))
+        faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found) if m.kind != "not awaited"))
         return Effect(tuple(cases), faults)
 
     def _resumptions(self, sketch: Sketch, at: int, disjunct: Disjunct) -> list[tuple[int, Way]]:
@@ -502,7 +502,7 @@ def _nesting(loc: Loc) -> int:
 BESIDE = frozenset({"shared", "closed while lent", "to process"})
 """Faults of sessions that somebody else has as well: what goes with them is where that one was started."""
 
-CERTAIN = frozenset({"use after close", "rows after close"})
+CERTAIN = frozenset({"use after close", "rows after close", "not awaited"})
 """Faults that are faults only when every way to their step meets them."""
 SOMETIMES = frozenset(LEADING)
 """Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""

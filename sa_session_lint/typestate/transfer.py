@@ -220,7 +220,9 @@ class Transfer:
             case Attribute(value, name):
                 return self.attribute(expression, way)
             case Item(value, key):
-                return self.item(self.evaluate(value, way), key)
+                whole = self.evaluate(value, way)
+                self.taken_for_result(value, whole, way)
+                return self.item(whole, key)
             case Const(value):
                 return Known(value)
             case Text():
@@ -286,6 +288,8 @@ class Transfer:
                 return self.concurrency.method(owner, expression)
             case Rows():
                 return None if expression.name in {"statement", "selectable", "session"} else owner
+            case Pending() if expression.name not in v.OF_COROUTINES:
+                self.taken_for_result(expression.value, owner, way)
             case None:
                 return self.ambient(expression, way)
             case Some() if self.is_me(expression.value):
@@ -295,6 +299,12 @@ class Transfer:
     def is_me(self, expression: Expression) -> bool:
         """Whether an expression is the object whose method this is."""
         return isinstance(expression, Name) and expression.name == self.sketch.me
+
+    def taken_for_result(self, expression: Expression, value: Abstract, way: Way) -> None:
+        """A name is used for what the coroutine that it holds, a method of a session called in this function, would give when awaited."""
+        if isinstance(value, Pending) and isinstance(value.receiver, Ref) and isinstance(expression, Name):
+            if any(step.value is value.call for step in self.sketch.steps.values()):
+                way.faults.append(("not awaited", value.receiver.loc, self.place(value.call.at)))
 
     def ambient(self, expression: Expression, way: Way) -> Abstract:
         """A session that is not this function's: a registry's, a module's, its object's."""
@@ -407,6 +417,8 @@ class Transfer:
         """The way on which a condition is so, unless that contradicts what is known."""
         positive = truth != (condition.kind == "is not none")
         value = self.evaluate(condition.subject, way) if condition.subject is not None else None
+        for name in sorted(_values_read(condition.key)):
+            self.taken_for_result(Name(name), way.env.get(name), way)
         settled = _settled(condition.kind, value)
         if settled is not None:
             if settled == positive:
@@ -475,6 +487,7 @@ class Transfer:
         value = self.evaluate(step.value, way)
         if value is None:
             value = way.env.get(("over", step.at))
+        self.taken_for_result(step.value, value, way)
         ways = [way]
         raised: list[Way] = []
         if isinstance(value, Rows) and value.kind in {"query", "lazy"} and not step.lazy:
@@ -553,6 +566,18 @@ class Transfer:
 
 _VERDICTS = (Known(True), Known(False), Known(None))
 """What a function may tell its caller about how it went."""
+
+
+def _values_read(key: object) -> set[str]:
+    """The names that a condition tests, compares or reads an attribute of."""
+    match key:
+        case ("none" | "true", inner):
+            return _values_read(inner)
+        case ("name", str() as name) | ("attribute", ("name", str() as name), _):
+            return {name}
+        case ("compare", _, left, right):
+            return _values_read(left) | _values_read(right)
+    return set()
 
 
 def _settled(kind: str, value: Abstract) -> bool | None:
