@@ -239,7 +239,7 @@ class Body:
         """The session that a with-block over this call closes."""
         value, function = self.value(call), self.value(call.func)
         inner = value.value if isinstance(value, Manager) else value
-        if not isinstance(inner, Session) or inner.how not in {"new", "with"} or {"autocommit", "autobegin"} & inner.options.given:
+        if not isinstance(inner, Session) or inner.how not in {"new", "with"} or inner.options.autocommit or "autobegin" in inner.options.given:
             return None, "with"
         if isinstance(value, Session):
             return (value if value.how == "new" and self._is_plain(self.outline, call) else None), "with"
@@ -459,7 +459,7 @@ def commit_in_begin(f: Body) -> Made:
                 value = f.value(receiver)
                 session = code(name.name) if isinstance(value, Maker) and name is not None else code(receiver) if isinstance(value, (Session, Registry)) else ""
                 later = [s for s in body[1:] if session and runs(s, session)]
-                if later and isinstance(value, (Maker, Session, Registry)) and "autocommit" not in value.options.given and not calls(body, session, ENDINGS):
+                if later and isinstance(value, (Maker, Session, Registry)) and not value.options.autocommit and not calls(body, session, ENDINGS):
                     yield "commit-inside-begin-block", {later[-1]: [statement(f"{'await ' if value.kind == 'async' else ''}{session}.commit()"), later[-1]]}
 
 
