@@ -18,7 +18,7 @@ from typing import Literal
 import libcst as cst
 
 from sa_session_lint.model.value import Class, External, Function, Maker, Manager, Method, Registry, Session, Value
-from sa_session_lint.model.vocabulary import COROUTINES
+from sa_session_lint.model.vocabulary import COROUTINES, OF_COROUTINES
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline
 from sa_session_lint.visit_order import ORDER
@@ -297,6 +297,42 @@ class Body:
             argument = argument.args[0].value if len(argument.args) == 1 else None
         return argument is not None and isinstance(self.value(argument), Class)
 
+    def origin(self, read: cst.BaseExpression) -> cst.BaseExpression:
+        """What a name was given, if it is given but one thing."""
+        if not isinstance(read, cst.Name):
+            return read
+        values = [node.value for node in self.nodes if isinstance(node, cst.Assign) and any(mentions(target, read.value) for target in node.targets)]
+        given = any(isinstance(node, cst.Param) and node.name.value == read.value for node in below(self.function, ()))
+        return values[0] if len(values) == 1 and not given else read
+
+    def is_new(self, made: cst.BaseExpression) -> bool:
+        """Whether an expression is surely an object of a mapped class that this function makes."""
+        made = self.origin(made)
+        return isinstance(made, cst.Call) and isinstance(self.value(made.func), Class)
+
+    def writes(self, node: cst.CSTNode, session: str) -> list[cst.BaseExpression]:
+        """What a statement surely writes: the objects that it adds or deletes, the `insert()`, `update()` or `delete()` that it executes."""
+        found: list[cst.BaseExpression] = []
+        for call in sure(node):
+            receiver, method = called(call)
+            argument = call.args[0].value if isinstance(call, cst.Call) and receiver == session and len(call.args) == 1 else None
+            new = argument is not None and method == "add" and self.is_new(argument)
+            if argument is not None and (method == "delete" or new or (method in {"execute", "exec"} and self._is_dml(argument))):
+                found.append(argument)
+        return found
+
+    def _is_dml(self, executed: cst.BaseExpression) -> bool:
+        executed = self.origin(executed)
+        while isinstance(executed, cst.Call) and isinstance(executed.func, cst.Attribute) and isinstance(executed.func.value, cst.Call):
+            executed = executed.func.value
+        value = self.value(executed.func) if isinstance(executed, cst.Call) else None
+        return isinstance(value, External) and re.fullmatch(r"sqlalchemy\..*\.?(insert|update|delete)", value.dotted) is not None
+
+    def hands_on(self, names: set[str], session: str) -> bool:
+        """Whether one of these objects is given to a call that is no work on the session, nor a calm one: whoever gets it may ask for its session."""
+        others = [node for node in self.nodes if isinstance(node, cst.Call) and called(node)[0] != session and CALM.fullmatch(code(node.func)) is None]
+        return any(isinstance(arg.value, cst.Name) and arg.value.value in names for call in others for arg in call.args)
+
     def catches(self, handler: cst.ExceptHandler) -> bool:
         """Whether a handler gets the errors of a flush."""
         kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
@@ -395,8 +431,21 @@ def drop_await(f: Body) -> Made:
                 value, parent = f.value(receiver), f.parents[node]
                 if isinstance(value, (Session, Registry)) and value.kind == "async" and isinstance(parent, (cst.Expr, cst.Attribute, cst.Assign)):
                     line = _line_of(f, node)
-                    if line is not None:
+                    if line is not None and (not isinstance(parent, cst.Assign) or _is_read(f, parent)):
                         yield "missing-await-on-async-session", {line: [_changed(line, node, call)]}
+
+
+def _is_read(f: Body, bound: cst.Assign) -> bool:
+    """Whether the name that is bound is next used as only a value can be: a part of it is read, it is looked through, compared or tested."""
+    target = bound.targets[0].target
+    same = [name for name in f.names if isinstance(target, cst.Name) and name.value == target.value]
+    after = same[next((at for at, name in enumerate(same) if name is target), len(same)) + 1 :]
+    match f.parents[after[0]] if after else None:
+        case cst.Attribute(attr=cst.Name(value=method)):
+            return method not in OF_COROUTINES
+        case cst.Subscript(value=read) | cst.For(iter=read) | cst.UnaryOperation(expression=read) | cst.Comparison(left=read) | cst.If(test=read):
+            return read is after[0]
+    return False
 
 
 def _line_of(f: Body, node: cst.CSTNode) -> cst.SimpleStatementLine | None:
@@ -439,8 +488,8 @@ def drop_commit(f: Body) -> Made:
             continue  # what was not flushed cannot be refreshed
         if o.how not in {"with", "finally"} or len(commits) != 1 or commit is None or not f.uses_only(o, QUIET | {"commit", "rollback"}):
             continue
-        earlier = [called(node) for part in o.body[: o.body.index(commit)] for node in sure(part)]
-        if any(receiver == o.name and method in WRITES for receiver, method in earlier):
+        written = [each for part in o.body[: o.body.index(commit)] for each in f.writes(part, o.name)]
+        if written and not f.hands_on({each.value for each in written if isinstance(each, cst.Name)}, o.name):
             yield "write-without-commit", {commit: []}
 
 
@@ -473,18 +522,23 @@ def begin_late(f: Body) -> Made:
                 yield "begin-after-autobegin", {then: new}
 
 
+def _leaves_half(f: Body, body: Sequence[cst.BaseStatement], session: str) -> bool:
+    """Whether statements write and then do what may fail, so that a commit that follows in any case saves half of the work."""
+    first = next((at for at, node in enumerate(body) if f.writes(node, session)), None)
+    return first is not None and any(runs(node, session) or action(node) == (session, "flush") for node in body[first + 1 :])
+
+
 def commit_at_last(f: Body) -> Made:
     for o in f.owned:
         last = o.body[-1]
-        if o.how == "with" and len(o.body) > 1 and action(last) == (o.name, "commit") and not calls(o.body[:-1], o.name, ENDINGS):
-            final = cst.Finally(cst.IndentedBlock([last, statement(f"{o.wait}{o.name}.close()")]))
-            yield "commit-in-finally", {o.whole: [_opened(o), cst.Try(cst.IndentedBlock(o.body[:-1]), finalbody=final)]}
-    for node in f.nodes:
-        match node:
-            case cst.Try(body=cst.IndentedBlock(body=[_, *_, last]), handlers=[], finalbody=cst.Finally(body=cst.IndentedBlock(body=[close, *_]))):
-                session, method = action(last)
-                if session and method == "commit" and action(close) == (session, "close") and f.is_session(last):
-                    yield "commit-in-finally", {last: [], close: [last, close]}
+        if o.how in {"with", "finally"} and action(last) == (o.name, "commit") and not calls(o.body[:-1], o.name, ENDINGS) and _leaves_half(f, o.body[:-1], o.name):
+            if not f.uses_only(o, QUIET | {"commit"}):
+                continue
+            if isinstance(o.whole, cst.With):
+                final = cst.Finally(cst.IndentedBlock([last, statement(f"{o.wait}{o.name}.close()")]))
+                yield "commit-in-finally", {o.whole: [_opened(o), cst.Try(cst.IndentedBlock(o.body[:-1]), finalbody=final)]}
+            elif o.close is not None and not o.whole.handlers:
+                yield "commit-in-finally", {last: [], o.close: [last, o.close]}
 
 
 OPERATORS: dict[str, Callable[[Body], Made]] = {
