@@ -239,7 +239,7 @@ class Body:
         """The session that a with-block over this call closes."""
         value, function = self.value(call), self.value(call.func)
         inner = value.value if isinstance(value, Manager) else value
-        if not isinstance(inner, Session) or inner.how not in {"new", "with"} or inner.options.autocommit or "autobegin" in inner.options.given:
+        if not isinstance(inner, Session) or inner.how not in {"new", "with"} or not _begins(inner):
             return None, "with"
         if isinstance(value, Session):
             return (value if value.how == "new" and self._is_plain(self.outline, call) else None), "with"
@@ -338,6 +338,11 @@ class Body:
         kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
         values = [self.value(kind) if kind is not None else External("builtins.Exception") for kind in kinds]
         return any(isinstance(value, External) and LIBRARY_ERROR.fullmatch(value.dotted) for value in values)
+
+
+def _begins(session: Session | Maker | Registry) -> bool:
+    """Whether such a session begins a transaction by itself, and keeps it until it is ended."""
+    return "autobegin" not in session.options.given and not ("autocommit" in session.options.given and session.options.autocommit)
 
 
 def mentions(node: cst.CSTNode, name: str) -> bool:
@@ -484,6 +489,8 @@ def drop_commit(f: Body) -> Made:
     for o in f.owned:
         commits = [node for node in f.nodes if called(node) == (o.name, "commit")]
         commit = next((node for node in o.body if action(node) == (o.name, "commit")), None)
+        if o.session.options.autocommit:
+            continue
         if "autoflush" in o.session.options.given and calls(o.body, o.name, frozenset({"refresh"})):
             continue  # what was not flushed cannot be refreshed
         if o.how not in {"with", "finally"} or len(commits) != 1 or commit is None or not f.uses_only(o, QUIET | {"commit", "rollback"}):
@@ -508,7 +515,7 @@ def commit_in_begin(f: Body) -> Made:
                 value = f.value(receiver)
                 session = code(name.name) if isinstance(value, Maker) and name is not None else code(receiver) if isinstance(value, (Session, Registry)) else ""
                 later = [s for s in body[1:] if session and runs(s, session)]
-                if later and isinstance(value, (Maker, Session, Registry)) and not value.options.autocommit and not calls(body, session, ENDINGS):
+                if later and isinstance(value, (Maker, Session, Registry)) and _begins(value) and not calls(body, session, ENDINGS):
                     yield "commit-inside-begin-block", {later[-1]: [statement(f"{'await ' if value.kind == 'async' else ''}{session}.commit()"), later[-1]]}
 
 
