@@ -21,7 +21,7 @@ class SessionEscapesWithBlock(FlowCheck):
         for step, disjunct, value in self.handed_out(found):
             for loc in sessions_in(value) if leads_on(value) and step not in seen else ():
                 state = dict(disjunct.heap).get(loc)
-                if state is not None and state.owner in {"with", "here"} and state.closed is not None:
+                if state is not None and state.owner in {"with", "shared", "here"} and state.closed is not None:
                     seen.add(step)
                     self.report(self.node(step), self.trail(RETURNED, disjunct, loc), name=self.name(disjunct, loc), function=self.around.name)
                     break

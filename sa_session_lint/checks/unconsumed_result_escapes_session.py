@@ -24,7 +24,7 @@ class UnconsumedResultEscapesSession(FlowCheck):
             if not isinstance(value, Rows) or (not value.entities and value.kind == "result") or step in seen:
                 continue
             state = dict(disjunct.heap).get(value.loc)
-            if state is not None and state.owner in {"with", "here"} and state.closed is not None:
+            if state is not None and state.owner in {"with", "shared", "here"} and state.closed is not None:
                 seen.add(step)
                 node, name = self.node(step), self.name(disjunct, value.loc)
                 shown = getattr(node, "value", None) or node

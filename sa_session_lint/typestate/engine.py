@@ -481,7 +481,7 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
     """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written or lent, the call has."""
     if state.lent is not None and state.lent != own.lent:
         state = state._replace(lent=at)
-    owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "given"
+    owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "shared" if own.owner == "with" else "given"
     if own.owner not in {"here", "with"}:
         owner = own.owner
     ended = own.ended

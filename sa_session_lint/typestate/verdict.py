@@ -12,7 +12,7 @@ from sa_session_lint.typestate.engine import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, holding, locs_in
 
-FOREIGN = frozenset({"given", "stored", "yielded", "parameter", "depends", "ambient"})
+FOREIGN = frozenset({"given", "shared", "stored", "yielded", "parameter", "depends", "ambient"})
 """The owners of a session that is not, or no longer, the function's own to close."""
 
 FAILED = "a flush may fail here"

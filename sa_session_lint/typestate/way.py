@@ -115,7 +115,8 @@ class Way:
             if each.loc is not None and each.loc in self.heap:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
         for loc in locs_in(value):
-            self.update(loc, txn=ANY, owner="given", unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
+            owner = "shared" if self.state(loc).owner in {"with", "shared"} else "given"  # its block still closes it
+            self.update(loc, txn=ANY, owner=owner, unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
 
     def escape_reached(self, own: bool) -> None:
         """Somebody unknown may have worked with the sessions that are not handed over."""
