@@ -537,15 +537,34 @@ def _leaves_half(f: Body, body: Sequence[cst.BaseStatement], session: str) -> bo
 
 def commit_at_last(f: Body) -> Made:
     for o in f.owned:
-        last = o.body[-1]
-        if o.how in {"with", "finally"} and action(last) == (o.name, "commit") and not calls(o.body[:-1], o.name, ENDINGS) and _leaves_half(f, o.body[:-1], o.name):
-            if not f.uses_only(o, QUIET | {"commit"}):
-                continue
+        at, commit = next(((at, node) for at, node in enumerate(o.body) if action(node) == (o.name, "commit")), (0, None))
+        before, after = o.body[:at], o.body[at + 1 :]
+        if commit is None or calls([*before, *after], o.name, ENDINGS) or any(mentions(node, o.name) for node in after) or not f.uses_only(o, QUIET | {"commit"}):
+            continue
+        if o.how in {"with", "finally"} and _leaves_half(f, before, o.name):
             if isinstance(o.whole, cst.With):
-                final = cst.Finally(cst.IndentedBlock([last, statement(f"{o.wait}{o.name}.close()")]))
-                yield "commit-in-finally", {o.whole: [_opened(o), cst.Try(cst.IndentedBlock(o.body[:-1]), finalbody=final)]}
+                final = cst.Finally(cst.IndentedBlock([commit, statement(f"{o.wait}{o.name}.close()")]))
+                yield "commit-in-finally", {o.whole: [_opened(o), cst.Try(cst.IndentedBlock([*before, *after]), finalbody=final)]}
             elif o.close is not None and not o.whole.handlers:
-                yield "commit-in-finally", {last: [], o.close: [last, o.close]}
+                yield "commit-in-finally", {commit: [], o.close: [commit, o.close]}
+    body = f.function.body.body if not f.has_savepoint and not f.is_generator else ()
+    for at, commit in enumerate(body):
+        session, method = action(commit)
+        first = next((start for start, node in enumerate(body[:at]) if isinstance(node, cst.BaseStatement) and f.writes(node, session)), None) if method == "commit" else None
+        if first is None or not f.is_session(commit) or not _leaves_half(f, body[first:at], session) or sum(called(node) == (session, "commit") for node in f.nodes) > 1:
+            continue
+        if all(_stays(node, session) for node in body[first:at]):
+            work = cst.IndentedBlock([node for node in body[first:at] if isinstance(node, cst.BaseStatement)])
+            yield "commit-in-finally", {**{node: [] for node in body[first:at]}, commit: [cst.Try(work, finalbody=cst.Finally(cst.IndentedBlock([commit])))]}
+
+
+def _stays(node: cst.CSTNode, session: str) -> bool:
+    """Whether a statement leaves no block, binds no session anew, ends no transaction and hands no session on."""
+    inner = list(below(node, ()))
+    if any(isinstance(one, (*LEAVING, *NESTED, cst.Try)) or (isinstance(one, (cst.AssignTarget, cst.AsName)) and code(one).startswith(session)) for one in inner):
+        return False
+    handed = any(isinstance(one, cst.Arg) and mentions(one, session.partition(".")[0]) for one in inner)
+    return not handed and not calls([node], session, ENDINGS)
 
 
 OPERATORS: dict[str, Callable[[Body], Made]] = {
