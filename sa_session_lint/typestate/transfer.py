@@ -33,7 +33,7 @@ from sa_session_lint.model.expression import (
     dotted,
 )
 from sa_session_lint.model.protocol import ANY, CONN, INACTIVE
-from sa_session_lint.model.value import Class, External, Instance, Made, Method, Place, Registry, Session, Value
+from sa_session_lint.model.value import Class, External, Function, Instance, Made, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
@@ -84,9 +84,27 @@ class Transfer:
         self.calls = Calls(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
+        self.told = {at for step in sketch.steps.values() for at in self.told_by(step)}
 
     def place(self, at: int) -> Place:
         return Place(self.path, at)
+
+    def told_by(self, step: SketchStep) -> Iterator[int]:
+        """The choices of which it matters to a step which constant was taken: a name holds it then, the caller or a function of the project gets it."""
+        stack: list[Expression] = [value for _, value in step.targets]
+        if step.op in {"return", "yield"} and step.value is not None:
+            stack.append(step.value)
+        elif step.op == "call" and isinstance(step.value, Call):
+            given = [*step.value.arguments, *(value for _, value in step.value.keywords)]
+            if any(isinstance(each, Choice) for each in given) and isinstance(self.value(step.value.function), Function):
+                stack += given
+        while stack:
+            match stack.pop():
+                case Choice(options, at):
+                    yield at
+                    stack += options
+                case Row(items):
+                    stack += items
 
     def after(self, step: SketchStep, disjunct: Disjunct) -> Arrivals:
         """Where control goes from a step on one way, and what is known there."""
@@ -106,7 +124,9 @@ class Transfer:
                 yield from self.test(step, way)
             case "pick":
                 if isinstance(step.value, Choice) and step.option < len(step.value.options):
-                    way.bind(step.value.at, self.evaluate(step.value.options[step.option], way))
+                    chosen = self.evaluate(step.value.options[step.option], way)
+                    told = not isinstance(chosen, (Known, Some)) or step.value.at in self.told
+                    way.bind(step.value.at, chosen if told else None)
                 yield step.next[0], way
             case "bind":
                 yield from self.bind(step, way)
