@@ -434,7 +434,8 @@ def drop_await(f: Body) -> Made:
         match node:
             case cst.Await(expression=cst.Call(func=cst.Attribute(value=receiver, attr=cst.Name(value=method))) as call) if method in COROUTINES:
                 value, parent = f.value(receiver), f.parents[node]
-                if isinstance(value, (Session, Registry)) and value.kind == "async" and isinstance(parent, (cst.Expr, cst.Attribute, cst.Assign)):
+                blocks = isinstance(value, Session) and value.how == "with" and method in {"close", "aclose"}
+                if isinstance(value, (Session, Registry)) and value.kind == "async" and not blocks and isinstance(parent, (cst.Expr, cst.Attribute, cst.Assign)):
                     line = _line_of(f, node)
                     if line is not None and (not isinstance(parent, cst.Assign) or _is_read(f, parent)):
                         yield "missing-await-on-async-session", {line: [_changed(line, node, call)]}
@@ -520,7 +521,7 @@ def commit_in_begin(f: Body) -> Made:
 
 
 def begin_late(f: Body) -> Made:
-    for o in f.owned:
+    for o in (owned for owned in f.owned if not owned.session.options.autocommit):
         for node, then in zip(o.body, o.body[1:], strict=False):
             if o.how in {"with", "finally"} and runs(node, o.name) and f.uses_only(o, QUIET | {"commit", "rollback"}) and not calls([node], o.name, ENDINGS):
                 block = statement(f"{'async ' if o.wait else ''}with {o.name}.begin():\n    pass")
