@@ -442,11 +442,16 @@ def drop_await(f: Body) -> Made:
 
 
 def _is_read(f: Body, bound: cst.Assign) -> bool:
-    """Whether the name that is bound is next used as only a value can be: a part of it is read, it is looked through, compared or tested."""
+    """Whether the name that is bound is next used as only a value can be: a part of it is read, it is looked through, compared or tested, on the same branch."""
     target = bound.targets[0].target
     same = [name for name in f.names if isinstance(target, cst.Name) and name.value == target.value]
     after = same[next((at for at, name in enumerate(same) if name is target), len(same)) + 1 :]
-    match f.parents[after[0]] if after else None:
+    block, here = f.parents.get(_line_of(f, bound) or bound), after[0] if after else None
+    while here is not None and here is not block:
+        here = f.parents.get(here)
+    if here is None:
+        return False  # behind the block other branches may have awaited theirs
+    match f.parents[after[0]]:
         case cst.Attribute(attr=cst.Name(value=method)):
             return method not in OF_COROUTINES
         case cst.Subscript(value=read) | cst.For(iter=read) | cst.UnaryOperation(expression=read) | cst.Comparison(left=read) | cst.If(test=read):
