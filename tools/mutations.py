@@ -538,7 +538,8 @@ def begin_late(f: Body) -> Made:
 def _leaves_half(f: Body, body: Sequence[cst.BaseStatement], session: str) -> bool:
     """Whether statements write and then do what may fail, so that a commit that follows in any case saves half of the work."""
     first = next((at for at, node in enumerate(body) if f.writes(node, session)), None)
-    return first is not None and any(runs(node, session) or action(node) == (session, "flush") for node in body[first + 1 :])
+    names = {each.value for node in body for each in f.writes(node, session) if isinstance(each, cst.Name)}
+    return first is not None and not f.hands_on(names, session) and any(runs(node, session) or action(node) == (session, "flush") for node in body[first + 1 :])
 
 
 def commit_at_last(f: Body) -> Made:
