@@ -77,6 +77,8 @@ class Calls:
         receiver: Abstract = None
         if isinstance(call.function, Attribute):
             receiver = self.receiver(call.function, way)
+            if receiver == Known(None) and isinstance(call.function.value, Name):
+                return [], [way.copy()]  # None has no methods
             if receiver is None and call.function.name in v.COLLECTING and any(isinstance(a, Job) for a in arguments):
                 if not isinstance(of.value(call.function), Function):
                     of.concurrency.keep(arguments, way)

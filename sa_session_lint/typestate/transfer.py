@@ -375,6 +375,8 @@ class Transfer:
                     ways.append(each)
         else:
             for target, expression in step.targets:
+                if isinstance(target, Attribute) and isinstance(target.value, Name) and self.evaluate(target.value, way) == Known(None):
+                    return  # None takes no attributes
                 value = self.evaluate(expression, way)
                 if value is None and isinstance(expression, Call) and isinstance(target, Name) and self.is_made(expression):
                     model = self.value(expression.function)
