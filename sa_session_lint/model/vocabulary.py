@@ -139,6 +139,9 @@ WRAPPING = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.n
 MAPPING = frozenset({"Column", "mapped_column", "relationship", "deferred", "column_property", "Relationship"})
 """What the attributes of a mapped class are made by, under these names also as attributes of Flask-SQLAlchemy's `db`."""
 
+APP_CONTEXTS = frozenset({"app_context", "test_request_context", "request_context"})
+"""Methods of a Flask application whose blocks have a scope, and so a session of Flask-SQLAlchemy, of their own: https://flask-sqlalchemy.readthedocs.io/en/stable/contexts/"""
+
 SUPPRESSING = frozenset({"contextlib.suppress", "pytest.raises"})
 """Context managers that swallow what is raised in their block."""
 

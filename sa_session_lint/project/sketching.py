@@ -351,7 +351,9 @@ class _Sketching:
         if isinstance(function, Attribute) and self.spawns and (function.name in v.SIGNALS or is_own(function, self.scope)):
             return True
         if isinstance(function, Attribute) and function.name in _WORDS and is_own(function.value, self.scope):
-                return True  # `self.session.commit()`: whoever calls may know what it is
+            return True  # `self.session.commit()`: whoever calls may know what it is
+        if isinstance(function, Attribute) and function.name in v.APP_CONTEXTS:
+            return True
         if isinstance(function, Attribute) and function.name in {"commit", "rollback"}:
             return True  # whatever it is called on may be a session under another name
         if any(self.is_session(part) for part in (*call.arguments, *(value for _, value in call.keywords))):

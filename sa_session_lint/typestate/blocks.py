@@ -62,6 +62,9 @@ class Blocks:
             case Scope("no autoflush", Ref(loc)):
                 way.update(loc, autoflush=False)
                 return [(way, None, value)], []
+            case Scope("application"):
+                way.change_scope()
+                return [(way, None, value)], [way.copy()]
             case Scope():
                 return [(way, value, value)], []
             case Managed(function, env, None):
@@ -102,6 +105,8 @@ class Blocks:
                 return ways, [], []
             case Scope("no autoflush", Ref(loc)):
                 way.update(loc, autoflush=True)
+            case Scope("application"):
+                way.change_scope()
             case Scope("suppress"):
                 return ([], [], [way]) if raising else ([way], [], [])
             case Scope("thread" | "process" | "single" | "group", _, _):

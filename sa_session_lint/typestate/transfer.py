@@ -468,6 +468,8 @@ class Transfer:
             value = Ref(loc)
         if isinstance(step.value, Call):
             self.calls.waits(Enter(step.value), step.value, (), way)
+            if value is None and isinstance(step.value.function, Attribute) and step.value.function.name in v.APP_CONTEXTS:
+                value = Scope("application", None)
         back, raised = inside or self.blocks.entered(value, way, step.at)
         found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
         for each, bound, _ in back:

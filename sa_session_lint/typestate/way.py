@@ -123,6 +123,11 @@ class Way:
         for loc in [loc for loc in self.heap if is_reached(loc, own)]:
             self.escape(Ref(loc))
 
+    def change_scope(self) -> None:
+        """Registries give another session from here on, of which nothing is known."""
+        for loc in [loc for loc in self.heap if loc[0] == "ambient"]:
+            del self.heap[loc]
+
     def doubt(self) -> None:
         """Some other object may have rolled back the sessions that are not this function's own: it may know them, too."""
         for loc, state in list(self.heap.items()):
