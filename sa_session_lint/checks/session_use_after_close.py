@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.typestate.engine import Met
 from sa_session_lint.typestate.sketch import ENDS
+from sa_session_lint.typestate.verdict import came_by
 
 
 class SessionUseAfterClose(FlowCheck):
@@ -12,10 +14,8 @@ class SessionUseAfterClose(FlowCheck):
     kinds = frozenset({"use after close"})
 
     def fault(self, met: Met) -> None:
-        closed = self.state(met).closed
-        intruded = any(other.kind == "ended by callee" and other.loc == met.loc and other.related == closed for other in self.found.met)
-        ends = (state for end in ENDS for way in self.found.ends(end) for loc, state in way.heap if loc == met.loc)
-        if not intruded and all(state.reopened is None for state in ends):
+        ends = [way for way in self.found.ends(RETURNED) if came_by(self.found, RETURNED, way, met.step)] or [way for end in ENDS for way in self.found.ends(end)]
+        if all(state.reopened is None for way in ends for loc, state in way.heap if loc == met.loc):
             return  # whoever uses it closes it again
         node = self.node(met.step)
         self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

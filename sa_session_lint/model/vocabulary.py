@@ -191,7 +191,7 @@ _BUCKETS = frozenset(
 )  # fmt: skip
 
 SLOW_CALLS = frozenset(
-    {"time.sleep", "gevent.sleep", "eventlet.sleep", "builtins.input", "os.system", "urllib.request.urlopen", "urllib.request.urlretrieve", "urllib3.request",
+    {"time.sleep", "gevent.sleep", "eventlet.sleep", "os.system", "urllib.request.urlopen", "urllib.request.urlretrieve", "urllib3.request",
      "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput",
      "smtplib.SMTP", "smtplib.SMTP_SSL", "requests.request", "httpx.request", "httpx.stream", "litellm.completion", "ollama.chat", "ollama.generate", "replicate.run",
      "openai.ChatCompletion.create", "openai.Completion.create", "openai.Embedding.create"}

@@ -455,6 +455,8 @@ class Calls:
             return [(way, None)], [way.copy()]
         if found.is_async and not awaited and not found.is_generator:
             return [(way, of.concurrency.coroutine(call, arguments, receiver, way))], []
+        for loc in [loc for value in arguments if isinstance(value, Bound) for loc in locs_in(value)]:
+            way.escape(Ref(loc))  # `retry(session, session.commit)`: what is handed over is called some time
         env = of.engine.bound(found, call, arguments, receiver, function)
         if found.manages:
             return [(way, Managed(function, Frozen(env.items())))], []

@@ -220,7 +220,8 @@ class SessionState(NamedTuple):
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do for it."""
-        return self.txn is IDLE and self.unsaved is None and not self.pending and self.begun is None and not self.blocks and self.lent is None and self.stored is None
+        marks = (self.unsaved, self.begun, self.lent, self.stored, self.reopened)
+        return self.txn is IDLE and not self.pending and not self.blocks and all(mark is None for mark in marks)
 
     def outline(self) -> SessionState:
         """The state without what only tells where something happened, and whether it did before."""

@@ -253,6 +253,14 @@ def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int
     return stations if len(stations) <= limit else [stations[0], *stations[-limit + 1 :]]
 
 
+def came_by(found: Followed, end: int, way: Disjunct, step: int) -> bool:
+    """Whether a way to an end leads by a step."""
+    here: tuple[int, Disjunct] | None = (end, way)
+    while here is not None and here[0] != step:
+        here = found.came.get(here)
+    return here is not None
+
+
 def name_of(disjunct: Disjunct, loc: Loc) -> str | None:
     """The name under which a session goes on a way."""
     names = sorted(key for key, value in disjunct.env if isinstance(key, str) and key != "return" and isinstance(value, Ref) and value.loc == loc)
