@@ -113,6 +113,9 @@ WORKING = frozenset({name for name, operation in METHODS.items() if operation !=
 WRITES = frozenset({"add", "add_all", "delete", "merge", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods after which the session holds work that only a commit keeps."""
 
+CONNECTED = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "stream", "stream_scalars", "begin", "begin_nested", "begin_twophase", "cursor", "run_sync"})
+"""Methods of a Connection, or of a raw one, after which it is at work; before, it goes back to its pool with the last name that leads to it."""
+
 TERMINALS = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "scalars", "count", "get", "delete", "update", "exists_", "fetchall", "fetchone", "fetchmany", "partitions",
      "mappings_", "scalar_one", "scalar_one_or_none", "__iter__", "value", "values_"}

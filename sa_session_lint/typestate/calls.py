@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name, is_super
-from sa_session_lint.model.protocol import ANY, CONN, CONSUMING, CTXDONE, GIVING, IDLE, INACTIVE, METHODS, SINGLE, TERMINALS, WRITES, Operation
+from sa_session_lint.model.protocol import (
+    ANY,
+    CONN,
+    CONNECTED,
+    CONSUMING,
+    CTXDONE,
+    GIVING,
+    IDLE,
+    INACTIVE,
+    METHODS,
+    SINGLE,
+    TERMINALS,
+    WRITES,
+    Operation,
+)
 from sa_session_lint.model.value import (
     Class,
     Coroutine,
@@ -258,7 +272,7 @@ class Calls:
         """Apply a method of a session."""
         at, state = self.of.place(call.at), way.state(loc)
         if state.is_connection:
-            back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "sql", at)
+            back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "sql" if name in CONNECTED else "none", at)
             if name in {"begin", "begin_nested"}:
                 return [(each, Handle(loc, "core", at)) for each in back], raised
             if name == "execution_options":

@@ -68,8 +68,12 @@ def leaks(found: Followed) -> Iterator[Leak]:
                     continue
                 if end == RETURNED and loc in locs_in(value):
                     continue
+                if state.is_connection and state.fresh:
+                    continue  # nothing was asked of it: it goes with the last name that leads to it
                 seen.add(origin)
-                yield Leak(loc, state, state.opened, end, disjunct, tuple(closes.get(origin, ())))
+                last = _raised_at(found, end, disjunct)
+                every = tuple(closes.get(origin, ()))
+                yield Leak(loc, state, state.opened, end, disjunct, tuple(close for close in every if last is None or close.at > last) or every)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,6 +155,15 @@ def _reachable(sketch: Sketch, step: int) -> set[int]:
             found.add(at)
             stack += sketch.steps[at].next
     return found
+
+
+def _raised_at(found: Followed, end: int, way: Disjunct) -> int | None:
+    """The node of the step that raised what ends a way, by number; None when nothing did."""
+    here: tuple[int, Disjunct] | None = (end, way)
+    while here is not None and here[1].raising is not None:
+        here = found.came.get(here)
+    step = found.sketch.steps.get(here[0]) if here is not None and end == RAISED else None
+    return step.at if step is not None else None
 
 
 def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:

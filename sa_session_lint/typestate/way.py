@@ -217,7 +217,8 @@ class Way:
     def _on_connection(self, loc: Loc, operation: Operation, at: Place) -> tuple[list[Way], list[Way]]:
         if operation == "close":
             return [self._arrived(loc, txn=IDLE, given_back=True, closed=at)], []
-        return [self.copy()], [self.copy()]
+        fresh = self.state(loc).fresh and operation == "none"
+        return [self._arrived(loc, fresh=fresh)], [self._arrived(loc, fresh=fresh)]
 
 
 Outcome: TypeAlias = "tuple[list[tuple[Way, Abstract]], list[Way]]"

@@ -75,7 +75,8 @@ OPERATIONS = (
     ("{s}.get(Thing, 1)", 2), ("{s}.get(Thing, 99)", 2), ("{t} = {s}.get(Thing, 1)", 2), ("{s}.flush()", 5), ("{s}.commit()", 4), ("{s}.rollback()", 3),
     ("{s}.close()", 3), ('{s}.execute(insert(Thing).values(name="dml"))', 3), ("{s}.execute(insert(Thing).values(id=1))", 1), ("{s}.begin()", 3),
     ("{s}.begin_nested()", 2), ("{s}.in_transaction()", 1), ("{s}.prepare()", 1), ("commits({s})", 1), ("rolls_back({s})", 1), ("closes({s})", 1),
-    ("writes({s})", 1), ("outside({s})", 2),
+    ("writes({s})", 1), ("outside({s})", 2), ('{s}.bulk_save_objects([Thing(name="bulk")])', 2), ("{s}.bulk_save_objects([Thing(name=None)])", 1),
+    ('{s}.bulk_insert_mappings(Thing, [{{"name": "bulk"}}])', 1),
 )  # fmt: skip
 OPENINGS = (("with SessionLocal() as {s}:", 4), ("with SessionLocal.begin() as {s}:", 3), ("with saving() as {s}:", 1), ("with reading() as {s}:", 1))
 BLOCKS = (("with {s}:", 1), ("with {s}.begin():", 2), ("with {s}.begin_nested():", 2))

@@ -289,7 +289,7 @@ def _sessions(reality: Reality) -> type[Session]:
         def _maker_context_manager(self) -> Any:
             return _Block(reality, super()._maker_context_manager(), "maker")
 
-    for name in ("add", "add_all", "execute", "scalars", "get", "flush", "commit", "rollback", "close", "query", "in_transaction", "prepare"):
+    for name in ("add", "add_all", "execute", "scalars", "get", "flush", "commit", "rollback", "close", "query", "in_transaction", "prepare", "bulk_save_objects", "bulk_insert_mappings"):
         setattr(Recorded, name, _recorded(reality, name))
     return Recorded
 
