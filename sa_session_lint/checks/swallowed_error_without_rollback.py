@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import libcst as cst
+
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.protocol import METHODS, TERMINALS
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.engine import Followed, Met
+from sa_session_lint.typestate.verdict import came_back
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
@@ -18,7 +22,18 @@ class SwallowedErrorWithoutRollback(FlowCheck):
     def fault(self, met: Met) -> None:
         """Report what comes first after an error; what comes later fails for the same mistake."""
         failed = self.state(met).poisoned
+        if failed is None or not self.is_told(met, failed):
+            return
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
             node = self.node(met.step)
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+
+    def is_told(self, met: Met, failed: Place) -> bool:
+        """Whether the error was caught here, or the function that swallowed it flushed by name: that a query elsewhere had something to flush is too far away."""
+        outline = self.index.outline(failed.path)
+        if not came_back(self.found, met.step, met.disjunct, met.loc):
+            return True
+        node = outline.nodes[failed.at] if outline is not None else None
+        name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
+        return name not in TERMINALS and METHODS.get(name) not in {"sql", "get"}

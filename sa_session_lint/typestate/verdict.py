@@ -266,6 +266,18 @@ def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int
     return stations if len(stations) <= limit else [stations[0], *stations[-limit + 1 :]]
 
 
+def came_back(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> bool:
+    """Whether what made a session inactive on the way to a step raised nothing: a call that swallowed the error itself."""
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    while here is not None:
+        before = found.came.get(here)
+        then = _state(before[1], loc) if before is not None else None
+        if then is None or then.txn is not INACTIVE:
+            return here[1].raising is None
+        here = before
+    return True
+
+
 def came_by(found: Followed, end: int, way: Disjunct, step: int) -> bool:
     """Whether a way to an end leads by a step."""
     here: tuple[int, Disjunct] | None = (end, way)
