@@ -255,9 +255,10 @@ def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int
                 text = _change(then, now)
                 if text is not None:
                     at = Place(found.sketch.function.path, found.sketch.steps[before[0]].at)
-                    if text == FAILED and now is not None and now.poisoned is not None and now.poisoned != at and here[1].raising is None:
-                        stations.append(Station(at, "the call comes back all the same"))
-                        at, text = now.poisoned, f"{FAILED}, and nothing is rolled back"
+                    if text == FAILED and now is not None and now.poisoned is not None and now.poisoned != at:
+                        raises = here[1].raising is not None
+                        stations.append(Station(at, "the call passes the error on" if raises else "the call comes back all the same"))
+                        at, text = now.poisoned, FAILED if raises else f"{FAILED}, and nothing is rolled back"
                     stations.append(Station(at, text))
             if before[0] in found.sketch.steps and found.sketch.steps[before[0]].op == "catch" and now is not None and now.txn is INACTIVE:
                 stations.append(Station(Place(found.sketch.function.path, found.sketch.steps[before[0]].at), "the error is caught here"))
