@@ -75,9 +75,13 @@ OPERATIONS = (
     ("{s}.get(Thing, 1)", 2), ("{s}.get(Thing, 99)", 2), ("{t} = {s}.get(Thing, 1)", 2), ("{s}.flush()", 5), ("{s}.commit()", 4), ("{s}.rollback()", 3),
     ("{s}.close()", 3), ('{s}.execute(insert(Thing).values(name="dml"))', 3), ("{s}.execute(insert(Thing).values(id=1))", 1), ("{s}.begin()", 3),
     ("{s}.begin_nested()", 2), ("{s}.in_transaction()", 1), ("{s}.prepare()", 1), ("commits({s})", 1), ("rolls_back({s})", 1), ("closes({s})", 1),
-    ("writes({s})", 1), ("outside({s})", 2), ('{s}.bulk_save_objects([Thing(name="bulk")])', 2), ("{s}.bulk_save_objects([Thing(name=None)])", 1),
-    ('{s}.bulk_insert_mappings(Thing, [{{"name": "bulk"}}])', 1),
+    ("writes({s})", 1), ("outside({s})", 2),
 )  # fmt: skip
+BULK = (
+    ('{s}.bulk_save_objects([Thing(name="bulk")])', 2), ("{s}.bulk_save_objects([Thing(name=None)])", 2), ('{s}.bulk_insert_mappings(Thing, [{{"name": "bulk"}}])', 1),
+)  # fmt: skip
+"""Operations of the programs from the seed `BULKY` on: those before it stay what they were."""
+BULKY = 100_000
 OPENINGS = (("with SessionLocal() as {s}:", 4), ("with SessionLocal.begin() as {s}:", 3), ("with saving() as {s}:", 1), ("with reading() as {s}:", 1))
 BLOCKS = (("with {s}:", 1), ("with {s}.begin():", 2), ("with {s}.begin_nested():", 2))
 
@@ -93,8 +97,10 @@ class _Writing:
         self.room = chance.randint(3, 12)
         self.sessions = 0
         self.lines: list[str] = []
+        self.operations = OPERATIONS
 
     def run(self, seed: int) -> str:
+        self.operations = OPERATIONS + BULK if seed >= BULKY else OPERATIONS
         self.lines.append(f"def program_{seed}(flag):")
         self.block(1, [], first=True)
         return "\n".join(self.lines) + "\n"
@@ -139,7 +145,7 @@ class _Writing:
         match kind:
             case "operation":
                 self.room -= 1
-                self.put(depth, self.picked(OPERATIONS).format(s=session, t=f"thing{self.room}"))
+                self.put(depth, self.picked(self.operations).format(s=session, t=f"thing{self.room}"))
             case "open":
                 self.open(depth, names)
             case "if":
