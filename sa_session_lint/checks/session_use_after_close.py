@@ -6,7 +6,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.typestate.engine import Met
 from sa_session_lint.typestate.sketch import ENDS
-from sa_session_lint.typestate.verdict import came_by
+from sa_session_lint.typestate.verdict import reachable
 
 
 class SessionUseAfterClose(FlowCheck):
@@ -14,8 +14,8 @@ class SessionUseAfterClose(FlowCheck):
     kinds = frozenset({"use after close"})
 
     def fault(self, met: Met) -> None:
-        ends = [way for way in self.found.ends(RETURNED) if came_by(self.found, RETURNED, way, met.step)] or [way for end in ENDS for way in self.found.ends(end)]
-        if all(state.reopened is None for way in ends for loc, state in way.heap if loc == met.loc):
+        ends = (RETURNED,) if RETURNED in reachable(self.found.sketch, met.step) else ENDS
+        if all(state.reopened is None for end in ends for way in self.found.ends(end) for loc, state in way.heap if loc == met.loc):
             return  # whoever uses it closes it again
         node = self.node(met.step)
         self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

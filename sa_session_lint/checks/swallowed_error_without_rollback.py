@@ -22,7 +22,7 @@ class SwallowedErrorWithoutRollback(FlowCheck):
     def fault(self, met: Met) -> None:
         """Report what comes first after an error; what comes later fails for the same mistake."""
         failed = self.state(met).poisoned
-        if failed is None or not self.is_told(met, failed):
+        if failed is None or not self.is_told(met, failed) or self.is_mended(met):
             return
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
@@ -37,3 +37,8 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         node = outline.nodes[failed.at] if outline is not None else None
         name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
         return name not in TERMINALS and METHODS.get(name) not in {"sql", "get"}
+
+    def is_mended(self, met: Met) -> bool:
+        """Whether it is the end of a block that catches what its commit raises."""
+        here = met.step, met.disjunct
+        return self.found.sketch.steps[met.step].op == "leave" and not any(way.raising for (_, way), before in self.found.came.items() if before == here)

@@ -133,7 +133,7 @@ def intrusions(found: Followed) -> Iterator[Met]:
     for met in found.met:
         if met.kind != "ended by callee":
             continue
-        later = _reachable(found.sketch, met.step)
+        later = reachable(found.sketch, met.step)
         after = [other for other in found.met if other.loc == met.loc and other.step in later]
         written = {other.related for other in after if other.kind == "written"}
         state = _state(met.disjunct, met.loc)
@@ -145,15 +145,15 @@ def intrusions(found: Followed) -> Iterator[Met]:
             yield met
 
 
-def _reachable(sketch: Sketch, step: int) -> set[int]:
-    """The steps that may follow a step when all goes well."""
+def reachable(sketch: Sketch, step: int) -> set[int]:
+    """The steps, and the ends, that may follow a step when all goes well."""
     found: set[int] = set()
     stack = list(sketch.steps[step].next)
     while stack:
         at = stack.pop()
-        if at not in found and at in sketch.steps:
+        if at not in found:
             found.add(at)
-            stack += sketch.steps[at].next
+            stack += sketch.steps[at].next if at in sketch.steps else ()
     return found
 
 
@@ -277,14 +277,6 @@ def came_back(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> bool:
             return here[1].raising is None
         here = before
     return True
-
-
-def came_by(found: Followed, end: int, way: Disjunct, step: int) -> bool:
-    """Whether a way to an end leads by a step."""
-    here: tuple[int, Disjunct] | None = (end, way)
-    while here is not None and here[0] != step:
-        here = found.came.get(here)
-    return here is not None
 
 
 def name_of(disjunct: Disjunct, loc: Loc) -> str | None:
