@@ -60,7 +60,7 @@ TABLE: dict[tuple[Txn, Operation], Arrival] = {
     (INACTIVE, "sql"): _PENDING, (CTXDONE, "sql"): _DONE, (ANY, "sql"): _ok(CONN, raised=(ANY,)),
 
     (IDLE, "bulk"): _ok(CONN, raised=(INACTIVE,)), (BEGUN, "bulk"): _ok(CONN, raised=(INACTIVE,)), (CONN, "bulk"): _ok(CONN, raised=(INACTIVE,)),
-    (INACTIVE, "bulk"): _PENDING, (CTXDONE, "bulk"): _DONE, (ANY, "bulk"): _ok(CONN, raised=(INACTIVE, ANY)),
+    (INACTIVE, "bulk"): _PENDING, (CTXDONE, "bulk"): _DONE, (ANY, "bulk"): _ok(ANY, raised=(INACTIVE, ANY)),
 
     (IDLE, "get"): _ok(IDLE, CONN, raised=(CONN,)), (BEGUN, "get"): _ok(BEGUN, CONN, raised=(CONN,)), (CONN, "get"): _ok(CONN, raised=(CONN,)),
     (INACTIVE, "get"): Arrival((ANY,), (INACTIVE,), "use of inactive"), (CTXDONE, "get"): _DONE, (ANY, "get"): _ok(CONN, ANY, raised=(ANY,)),

@@ -189,7 +189,7 @@ class Way:
         old = self.heap.pop(loc, None)
         if old is None:
             return
-        if old.txn in HOLDING and old.owner == "here":
+        if old.txn in HOLDING and (old.owner == "here" or old.reopened is not None):
             self.heap["older", loc] = old
         names: dict[Loc, Loc] = {loc: ("older", loc)}
         for key, value in list(self.env.items()):
