@@ -113,8 +113,10 @@ WORKING = frozenset({name for name, operation in METHODS.items() if operation !=
 WRITES = frozenset({"add", "add_all", "delete", "merge", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods after which the session holds work that only a commit keeps."""
 
-CONNECTED = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "stream", "stream_scalars", "begin", "begin_nested", "begin_twophase", "cursor", "run_sync"})
-"""Methods of a Connection, or of a raw one, after which it is at work; before, it goes back to its pool with the last name that leads to it."""
+INERT = frozenset(
+    {"execution_options", "set_isolation_level", "get_isolation_level", "get_execution_options", "in_transaction", "in_nested_transaction", "set_session"}
+)  # fmt: skip
+"""Methods of a Connection, or of a raw one, that put it to no work: it still goes back to its pool with the last name that leads to it."""
 
 TERMINALS = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "scalars", "count", "get", "delete", "update", "exists_", "fetchall", "fetchone", "fetchmany", "partitions",

@@ -13,7 +13,6 @@ from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expr
 from sa_session_lint.model.protocol import (
     ANY,
     CONN,
-    CONNECTED,
     CONSUMING,
     CTXDONE,
     GIVING,
@@ -272,7 +271,7 @@ class Calls:
         """Apply a method of a session."""
         at, state = self.of.place(call.at), way.state(loc)
         if state.is_connection:
-            back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "sql" if name in CONNECTED else "none", at)
+            back, raised = way.operate(loc, "close" if name in {"close", "invalidate", "detach"} else "none" if name in INERT else "sql", at)
             if name in {"begin", "begin_nested"}:
                 return [(each, Handle(loc, "core", at)) for each in back], raised
             if name == "execution_options":
