@@ -18,6 +18,7 @@ from sa_session_lint.model.protocol import (
     GIVING,
     IDLE,
     INACTIVE,
+    INERT,
     METHODS,
     SINGLE,
     TERMINALS,
