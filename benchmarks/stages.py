@@ -27,7 +27,8 @@ from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.lowering import outline
 from sa_session_lint.source import Source, Unreadable
-from sa_session_lint.typestate.engine import Engine, Followed
+from sa_session_lint.typestate.engine import Engine
+from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.walk import walk
 
 

@@ -7,7 +7,7 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute, Await, Call
 from sa_session_lint.project.tracking import is_fixture
-from sa_session_lint.typestate.engine import Followed, Met
+from sa_session_lint.typestate.followed import Followed, Met
 
 
 class CommitInFinally(FlowCheck):

@@ -23,7 +23,7 @@ from sa_session_lint.model.value import Made, Place
 from sa_session_lint.model.vocabulary import ENDLESS
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import engine_of, followed
-from sa_session_lint.typestate.engine import Followed, Met, certain
+from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Ref, SessionState, locs_in
 from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, since
 from sa_session_lint.typestate.way import Way

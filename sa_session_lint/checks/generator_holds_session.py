@@ -6,7 +6,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute, Name
 from sa_session_lint.model.value import External
 from sa_session_lint.project.usage import callers
-from sa_session_lint.typestate.engine import Followed, Met
+from sa_session_lint.typestate.followed import Followed, Met
 
 
 class GeneratorHoldsSession(FlowCheck):

@@ -15,7 +15,7 @@ from sa_session_lint.model.expression import Attribute, Call, Defined, Name
 from sa_session_lint.model.value import External, Method, Registry, Session, SessionClass
 from sa_session_lint.model.vocabulary import COROUTINES, EVENT_LISTENERS, OF_COROUTINES, SYNC_ONLY_CALLS
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.typestate.engine import Followed, certain
+from sa_session_lint.typestate.followed import Followed, certain
 
 
 class MissingAwaitOnAsyncSession(FlowCheck):

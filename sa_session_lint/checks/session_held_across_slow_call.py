@@ -5,7 +5,7 @@ from __future__ import annotations
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.tracking import engine_of, followed
-from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import SketchStep
 from sa_session_lint.typestate.verdict import waiting
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.typestate.engine import Met
+from sa_session_lint.typestate.followed import Met
 
 
 class SessionOrObjectToProcess(FlowCheck):

@@ -7,7 +7,7 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.protocol import METHODS, TERMINALS
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.engine import Followed, Met
+from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.verdict import came_back
 
 

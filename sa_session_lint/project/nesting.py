@@ -15,7 +15,8 @@ from sa_session_lint.model.value import Function, Place
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.tracking import engine_of, followed, given_to, sketch_of
 from sa_session_lint.project.usage import callers, is_aside
-from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.followed import Followed
+from sa_session_lint.typestate.invocation import bound
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Known, Loc, Ref, SessionState, Some, sessions_in
 from sa_session_lint.typestate.verdict import pools_held
@@ -75,12 +76,12 @@ def _within(
     arguments = tuple(of.evaluate(argument, Way(way)) for argument in (*call.arguments, *(value for _, value in call.keywords)))
     receiver = of.evaluate(call.function.value, Way(way)) if isinstance(call.function, Attribute) else None
     value = of.value(call.function)
-    bound = engine.bound(sketch, call, arguments, receiver, value if isinstance(value, Function) else sketch.function)
-    sessions = {**{str(name): UNKNOWN_STATE for name, given in bound.items() if name != sketch.me and sessions_in(given)}, **given_to(index, found, scope)}
+    taken = bound(sketch, call, arguments, receiver, value if isinstance(value, Function) else sketch.function)
+    sessions = {**{str(name): UNKNOWN_STATE for name, given in taken.items() if name != sketch.me and sessions_in(given)}, **given_to(index, found, scope)}
     env: dict[object, Abstract] = {name: Some() for name, default in sketch.parameters if default == NONE}
-    env.update({name: given for name, given in bound.items() if not sessions_in(given)})
+    env.update({name: given for name, given in taken.items() if not sessions_in(given)})
     heap: dict[Loc, SessionState] = {("outer", pool): SessionState(CONN, owner="given", pool=pool, opened=at) for pool, at in outer.items()}
     for name, state in sessions.items():
-        if not isinstance(bound.get(name), Known):
+        if not isinstance(taken.get(name), Known):
             env[name], heap["parameter", name] = Ref(("parameter", name)), state._replace(pool=None)
     return engine.follow(sketch, [(sketch.start, Disjunct(Frozen(env.items()), Frozen(heap.items())))])

@@ -17,7 +17,8 @@ from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import has_session, may_matter, sketch, touches
 from sa_session_lint.project.slowness import waits
-from sa_session_lint.typestate.engine import Engine, Followed
+from sa_session_lint.typestate.engine import Engine
+from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Disjunct, Ref, SessionState
 from sa_session_lint.typestate.way import Way

@@ -68,13 +68,13 @@ class Blocks:
             case Scope():
                 return [(way, value, value)], []
             case Managed(function, env, None):
-                return self.of.engine.managed(function, dict(env), way, at)
+                return self.of.invocation.managed(function, dict(env), way, at)
             case Record(path, qualname):
                 for name in ("__enter__", "__aenter__"):
                     method = self.of.facts.method(Class(path, qualname), name)
                     found = self.of.facts.sketch(method) if method is not None else None
                     if found is not None and found.me is not None:
-                        back, raised = self.of.engine.invoke(found, {found.me: value}, way, at)
+                        back, raised = self.of.invocation.invoke(found, {found.me: value}, way, at)
                         return [(each, bound, None) for each, bound in back], raised
                 way.escape(value)
                 return [(way, None, None)], [way.copy()]
@@ -113,9 +113,9 @@ class Blocks:
                 self.of.concurrency.waited(way)
                 return [way], [], []
             case Scope("object", Record() as me):
-                return self.of.engine.exited(me, way, at, raising)
+                return self.of.invocation.exited(me, way, at, raising)
             case Managed(function, env, resume) if resume is not None:
-                return self.of.engine.resumed(function, dict(env), resume, way, at, raising)
+                return self.of.invocation.resumed(function, dict(env), resume, way, at, raising)
         return [way], [], []
 
     def closed(self, loc: Loc, way: Way, at: Place, raising: bool) -> list[Way]:

@@ -9,11 +9,11 @@ from sa_session_lint.model.value import Class, External
 from sa_session_lint.typestate.state import Object
 
 if TYPE_CHECKING:
-    from sa_session_lint.typestate.transfer import Transfer
+    from sa_session_lint.typestate.values import Values
     from sa_session_lint.typestate.way import Way
 
 
-def is_new(of: Transfer, call: Call, way: Way) -> bool:
+def is_new(of: Values, call: Call, way: Way) -> bool:
     """Whether what is added was surely made in this function, or is given to it and not looked at again: other objects may be added to be read.
     What is deleted is a write."""
     name = call.function.name if isinstance(call.function, Attribute) else ""
@@ -36,7 +36,7 @@ _DML = ("insert", "update", "delete", "merge", "replace")
 _ENDINGS = ("commit", "rollback", "end")
 
 
-def is_dml(of: Transfer, call: Call) -> bool:
+def is_dml(of: Values, call: Call) -> bool:
     """Whether what is executed writes, as far as its text tells."""
     first = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
     literal = literal_of(of, first)
@@ -52,13 +52,13 @@ def is_dml(of: Transfer, call: Call) -> bool:
     return False
 
 
-def is_ending(of: Transfer, call: Call) -> bool:
+def is_ending(of: Values, call: Call) -> bool:
     """Whether what is executed ends the transaction: `text("COMMIT")`."""
     literal = literal_of(of, of.facts.origin(call.arguments[0], of.sketch)) if call.arguments else None
     return literal is not None and literal.startswith(_ENDINGS)
 
 
-def literal_of(of: Transfer, statement: Expression | None) -> str | None:
+def literal_of(of: Values, statement: Expression | None) -> str | None:
     """The SQL of `text("...")`, in small letters."""
     if not isinstance(statement, Call) or not statement.arguments:
         return None
@@ -69,7 +69,7 @@ def literal_of(of: Transfer, statement: Expression | None) -> str | None:
     return None
 
 
-def model_of(of: Transfer, call: Call) -> Class | None:
+def model_of(of: Values, call: Call) -> Class | None:
     """The class whose objects a query gives: `query(User)`, `scalars(select(User).where(...))`, `get(User, 1)`."""
     first = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
     while isinstance(first, Call):
@@ -85,14 +85,14 @@ def model_of(of: Transfer, call: Call) -> Class | None:
     return found if isinstance(found, Class) else None
 
 
-def has_entities(of: Transfer, call: Call) -> bool:
+def has_entities(of: Values, call: Call) -> bool:
     """Whether a query asks for whole objects, as far as its text tells: columns survive the session, as do rows read ahead."""
     if any(key == "execution_options" for key, _ in call.keywords):
         return False
     return False if not call.arguments else any(asks_entity(of, argument) for argument in call.arguments)
 
 
-def asks_entity(of: Transfer, argument: Expression) -> bool:
+def asks_entity(of: Values, argument: Expression) -> bool:
     """Whether a column of a query is a class of the project, itself or within `select()`."""
     if isinstance(argument, Star):
         return False

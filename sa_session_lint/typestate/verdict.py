@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, Txn
 from sa_session_lint.model.value import Place
-from sa_session_lint.typestate.engine import Followed, Met, certain
+from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, holding, locs_in
 

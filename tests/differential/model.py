@@ -25,7 +25,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.protocol import ANY, CTXDONE, HOLDING, INACTIVE, METHODS, Operation, Txn
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.tracking import engine_of, followed
-from sa_session_lint.typestate.engine import Followed
+from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import SketchStep
 from sa_session_lint.typestate.state import Disjunct, Loc, Managed, Ref, Scope, SessionState
 from tests.differential.reality import HELPERS, Event, Trace

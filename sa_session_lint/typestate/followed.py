@@ -1,0 +1,72 @@
+"""What following a sketch has found: the ways to each step, whence each came, and the faults met on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sa_session_lint.model.protocol import BEGUN, CONN, CTXDONE, INACTIVE
+from sa_session_lint.model.value import Place
+from sa_session_lint.typestate.sketch import Sketch
+from sa_session_lint.typestate.state import (
+    Disjunct,
+    Loc,
+)
+
+LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
+"""The states of a transaction in which an operation must raise, by the fault that it is."""
+
+CERTAIN = frozenset({"use after close", "rows after close", "not awaited"})
+"""Faults that are faults only when every way to their step meets them."""
+SOMETIMES = frozenset(LEADING)
+"""Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""
+
+Key: TypeAlias = "tuple[int, Disjunct]"
+
+
+
+@dataclass(slots=True, eq=False)
+class Met:
+    """A fault on one way: what, where, of which session, and the place that goes with it."""
+
+    kind: str
+    step: int
+    loc: Loc
+    related: Place | None
+    disjunct: Disjunct
+
+
+@dataclass(slots=True, eq=False)
+class Followed:
+    """A sketch with its ways: `ways[step]` the disjuncts there, `came[step, disjunct]` whence."""
+
+    sketch: Sketch
+    ways: dict[int, dict[Disjunct, None]] = field(default_factory=dict)
+    came: dict[Key, Key | None] = field(default_factory=dict)
+    met: list[Met] = field(default_factory=list)
+    coarse: bool = False
+
+    def ends(self, end: int) -> list[Disjunct]:
+        return list(self.ways.get(end, ()))
+
+
+def certain(found: Followed) -> list[Met]:
+    """The faults that may be believed: those that must hold on every way, if they do."""
+    if found.coarse:
+        return [m for m in found.met if m.kind not in CERTAIN | SOMETIMES]
+    counts: dict[tuple[int, str, Loc], set[Disjunct]] = {}
+    for met in found.met:
+        counts.setdefault((met.step, met.kind, met.loc), set()).add(met.disjunct)
+    kept: list[Met] = []
+    for met in found.met:
+        if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < sum(not _had(way, met) for way in found.ways[met.step]):
+            continue
+        if met.kind == "use of inactive" and met.related is None:
+            continue  # `begin_nested()` flushes, and who tries a savepoint seldom plans for what was added before
+        kept.append(met)
+    return kept
+
+
+def _had(way: Disjunct, met: Met) -> bool:
+    """Whether a way has met this fault before: it is the next turn of a loop."""
+    return met.kind == "use after close" and any(loc == met.loc and state.reopened == met.related for loc, state in way.heap)
