@@ -18,13 +18,15 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.model.expression import Attribute, Call
-from sa_session_lint.model.protocol import INACTIVE
+from sa_session_lint.model.protocol import INACTIVE, METHODS
 from sa_session_lint.model.value import Made, Place
 from sa_session_lint.model.vocabulary import ENDLESS
+from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.pooling import is_pooled
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met, certain
-from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Ref, SessionState, locs_in
+from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Object, Ref, SessionState, locs_in
 from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, since
 from sa_session_lint.typestate.way import Way
 
@@ -67,6 +69,23 @@ class FlowCheck(Check):
     def fault(self, met: Met) -> None:
         """Judge and report one fault."""
 
+    def misread(self, handler: tuple[int, Disjunct], loc: Loc) -> cst.Attribute | None:
+        """What a handler reads first of an object that the failed flush of its session has expired: that raises, until the session is rolled back."""
+        names = {key: value for key, value in handler[1].env if isinstance(value, Object) and value.loaded and value.loc == loc}
+        stack: list[cst.CSTNode] = [self.node(handler[0])]
+        while stack:
+            match node := stack.pop():
+                case cst.FunctionDef() | cst.Lambda() | cst.AssignTarget():
+                    continue
+                case cst.Call(func=cst.Attribute(attr=cst.Name(value=method))) if METHODS.get(method) in {"rollback", "close"} or method.startswith(("expunge", "invalidate")):
+                    return None
+                case cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value=attribute)) if name in names:
+                    model = names[name].model
+                    if model is not None and is_column(self.index, model, attribute):
+                        return node
+            stack += reversed(node.children)
+        return None
+
     # -- help ---------------------------------------------------------------------------------------------------------
 
     def node(self, step: int) -> cst.CSTNode:
@@ -99,9 +118,14 @@ class FlowCheck(Check):
                 yield here[0], disjunct, value
 
     def leaks(self) -> tuple[Leak, ...]:
-        """What this function opens and does not give back on every way; several rules ask."""
+        """What this function opens and does not give back on every way, as far as a pool misses it; several rules ask."""
         function = self.found.sketch.function
-        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leaks(self.found)))
+        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if self.is_missed(leak.state)))
+
+    def is_missed(self, state: SessionState) -> bool:
+        """Whether the connection of a session matters to others while it is out. One of asyncio is not even closed with the last name that leads to it."""
+        made = state.maker or state.opened
+        return state.kind == "async" or made is None or is_pooled(self.index, made)
 
     def unclosed(self, leak: Leak) -> None:
         """Report a leak where it was opened."""

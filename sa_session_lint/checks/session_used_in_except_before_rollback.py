@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.typestate.followed import Met
+from sa_session_lint.model.expression import Attribute
+from sa_session_lint.model.protocol import INACTIVE
+from sa_session_lint.typestate.followed import Followed, Met
+from sa_session_lint.typestate.state import Disjunct
+from sa_session_lint.typestate.verdict import caught
 
 
 class SessionUsedInExceptBeforeRollback(FlowCheck):
     rule = "session-used-in-except-before-rollback"
     kinds = frozenset({"use of inactive"})
 
+    def function(self, found: Followed) -> None:
+        self.read: set[int] = set()
+        for step, ways in found.ways.items():
+            if step in found.sketch.steps and found.sketch.steps[step].op == "catch" and not self.has_savepoint(found):
+                for way in ways:
+                    self.handler(step, way)
+        super().function(found)
+
+    def has_savepoint(self, found: Followed) -> bool:
+        """Whether a failed flush may have rolled back to a savepoint, which expires only what changed after it; or nothing is certain."""
+        return found.coarse or any(isinstance(call.function, Attribute) and call.function.name == "begin_nested" for call in self.around.calls)
+
+    def handler(self, step: int, way: Disjunct) -> None:
+        """Report the first read in a handler of an object that the failed flush has expired."""
+        for loc, state in way.heap:
+            read = self.misread((step, way), loc) if state.txn is INACTIVE and state.poisoned is not None and step not in self.read else None
+            if read is not None:
+                self.read.add(step)
+                self.report(read, self.trail(step, way, loc), name=self.name(way, loc), call=self.code(read))
+
     def fault(self, met: Met) -> None:
-        if self.found.sketch.steps[met.step].handler:
+        handler = caught(self.found, met.step, met.disjunct, met.loc)
+        if self.found.sketch.steps[met.step].handler and (handler is None or handler[0] not in self.read):
             node = self.node(met.step)
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

@@ -8,7 +8,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.protocol import METHODS, TERMINALS
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.verdict import came_back
+from sa_session_lint.typestate.verdict import came_back, caught
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
@@ -24,6 +24,9 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         failed = self.state(met).poisoned
         if failed is None or not self.is_told(met, failed) or self.is_mended(met):
             return
+        handler = caught(self.found, met.step, met.disjunct, met.loc)
+        if handler is not None and self.misread(handler, met.loc) is not None:
+            return  # the handler raises itself
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
             node = self.node(met.step)

@@ -20,7 +20,9 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An f-string that is not empty, whatever is put in."""
+    """An f-string that is not empty, whatever is put in; of that the `parts` that are names, or attributes."""
+
+    parts: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,6 @@ Expression: TypeAlias = (
 )
 
 OPAQUE = Opaque()
-TEXT = Text()
 NONE = Const(None)
 
 

@@ -184,7 +184,7 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
         injected = dependency(index, parameter.default, around, path)
         if isinstance(injected, Session):
             contradicted = isinstance(found, Session) and None not in {found.kind, injected.kind} and found.kind != injected.kind
-            return replace(injected, kind=None) if contradicted else injected
+            return UNKNOWN if contradicted else injected
     return found
 
 

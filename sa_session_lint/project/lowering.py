@@ -11,7 +11,6 @@ import libcst as cst
 from sa_session_lint.model.expression import (
     NONE,
     OPAQUE,
-    TEXT,
     Attribute,
     Await,
     Call,
@@ -29,6 +28,7 @@ from sa_session_lint.model.expression import (
     Series,
     Star,
     Table,
+    Text,
 )
 from sa_session_lint.project.outline import Binding, Given, Outline, Parameter, Scope, Store
 
@@ -451,10 +451,9 @@ class _Lowering:
         return OPAQUE if element is OPAQUE and not lazy else Series(element, lazy, source)
 
     def formatted(self, node: cst.FormattedString) -> Expression:
-        for part in node.parts:
-            if isinstance(part, cst.FormattedStringExpression):
-                self.value(part.expression)
-        return TEXT if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else OPAQUE
+        parts = [self.value(part.expression) for part in node.parts if isinstance(part, cst.FormattedStringExpression)]
+        named = tuple(part for part in parts if isinstance(part, (Name, Attribute)))
+        return Text(named) if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else OPAQUE
 
     def concatenated(self, node: cst.ConcatenatedString) -> Expression:
         left, right = self.value(node.left), self.value(node.right)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import Call, Const, Name
+from sa_session_lint.model.protocol import ANY, INACTIVE
 from sa_session_lint.model.value import Class, Function, Place, Session
 from sa_session_lint.typestate.followed import LEADING, SOMETIMES
 from sa_session_lint.typestate.sketch import Sketch
@@ -97,6 +98,7 @@ class Invocation:
         if effect is None:
             return None
         back = {slot: loc for loc, slot in slots.items()}
+        mended = {loc for case in effect.cases if case.end == RETURNED for loc, state in case.heap if loc in back and state.txn is not INACTIVE}
         found: list[tuple[Case, Way]] = []
         for case in effect.cases:
             each = way.copy()
@@ -106,6 +108,8 @@ class Invocation:
                 if loc in back:
                     own = owners[back[loc]]
                     each.heap[back[loc]] = _returned(state, own, at)
+                    if own.txn is INACTIVE and state.txn is INACTIVE and loc in mended:
+                        each.update(back[loc], txn=ANY)  # rolled back on some ways: which one is taken is the callee's secret
                     if case.end == RETURNED and state.ended is not None and state.worked and not own.halfway:
                         each.faults.append(("ended by callee", back[loc], state.ended))
                 elif is_reached(loc, mine):

@@ -159,7 +159,7 @@ class Methods:
             value = objects(rows, "all") if buffered else rows
         elif name in {"get", "get_one", "scalar"}:
             model = model_of(self.of, call)
-            value = Object(model, loc) if model is not None or name != "scalar" or has_entities(self.of, call) else None
+            value = Object(model, loc, loaded=True) if model is not None or name != "scalar" or has_entities(self.of, call) else None
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
@@ -202,7 +202,7 @@ def objects(rows: Rows, name: str) -> Abstract:
     """What a method of a Query or Result takes out of it, as far as that is followed: an object or row, or a list of such."""
     if not rows.entities or name not in GIVING:
         return None
-    found = Object(rows.model, rows.loc)
+    found = Object(rows.model, rows.loc, loaded=True)
     return found if name in SINGLE else Group((found,), open=True)
 
 

@@ -28,6 +28,7 @@ from sa_session_lint.model.expression import (
     Series,
     Star,
     Table,
+    Text,
 )
 from sa_session_lint.typestate.state import Condition
 
@@ -105,7 +106,7 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
         case Item(value, key):
             names_in(value, found, calls)
             names_in(key, found, calls)
-        case Row(items) | Choice(items):
+        case Row(items) | Choice(items) | Text(items):
             for item in items:
                 names_in(item, found, calls)
         case Table(pairs):

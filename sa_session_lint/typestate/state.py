@@ -87,12 +87,13 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Object:
     """An object of a mapped class, or a row that holds some: `loc` is the session that it is in, `made` that this function made it and nobody has it yet,
-    `written` where it was changed, if that is what its session has not saved."""
+    `written` where it was changed, if that is what its session has not saved, `loaded` that it came from the database."""
 
     model: Class | None
     loc: Loc | None = None
     made: bool = False
     written: Place | None = None
+    loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +308,7 @@ def is_followed(value: Abstract) -> bool:
 def each_of(value: Abstract) -> Abstract:
     """What a loop over a value sees in each turn."""
     if isinstance(value, Rows) and value.entities and value.kind != "lazy":
-        return Object(value.model, value.loc)
+        return Object(value.model, value.loc, loaded=True)
     if not isinstance(value, Group) or len(set(value.items)) != 1:
         return None
     item = value.items[0]
@@ -333,8 +334,8 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
             return Ref(names.get(loc, loc))
         case Rows(loc, kind, entities, model):
             return Rows(names.get(loc, loc), kind, entities, model)
-        case Object(model, loc, made, written) if loc is not None:
-            return Object(model, names.get(loc, loc), made, written)
+        case Object(loc=loc) if loc is not None:
+            return replace(value, loc=names.get(loc, loc))
         case Handle(loc, kind, at):
             return Handle(names.get(loc, loc), kind, at)
         case Group(items, more):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
-from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, Txn
+from sa_session_lint.model.expression import Attribute, Await, Call
+from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, METHODS, Txn
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
@@ -70,6 +71,8 @@ def leaks(found: Followed) -> Iterator[Leak]:
                     continue
                 if state.is_connection and state.fresh:
                     continue  # nothing was asked of it: it goes with the last name that leads to it
+                if end == RAISED and _saves_nothing(found, disjunct, loc):
+                    continue
                 seen.add(origin)
                 last = _raised_at(found, end, disjunct)
                 every = tuple(closes.get(origin, ()))
@@ -164,6 +167,20 @@ def _raised_at(found: Followed, end: int, way: Disjunct) -> int | None:
         here = found.came.get(here)
     step = found.sketch.steps.get(here[0]) if here is not None and end == RAISED else None
     return step.at if step is not None else None
+
+
+def _saves_nothing(found: Followed, way: Disjunct, loc: Loc) -> bool:
+    """Whether what raises at last on a way is the commit of a session that has, as far as is known, nothing to save: a lost connection alone does that."""
+    here: tuple[int, Disjunct] | None = (RAISED, way)
+    while here is not None and (before := found.came.get(here)) is not None:
+        step = found.sketch.steps[before[0]]
+        if step.op in {"call", "await"} and step.error == here[0]:
+            call = step.value.value if isinstance(step.value, Await) else step.value
+            state = _state(before[1], loc)
+            is_commit = isinstance(call, Call) and isinstance(call.function, Attribute) and METHODS.get(call.function.name) == "commit"
+            return is_commit and state is not None and state.txn is CONN and not state.pending and state.unsaved is None
+        here = before
+    return False
 
 
 def unended(found: Followed) -> Iterator[tuple[Place, Loc, Disjunct]]:
@@ -265,6 +282,17 @@ def history(found: Followed, step: int, disjunct: Disjunct, loc: Loc, limit: int
         here = before
     stations.reverse()
     return stations if len(stations) <= limit else [stations[0], *stations[-limit + 1 :]]
+
+
+def caught(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> tuple[int, Disjunct] | None:
+    """The handler that a session came to on this way when its flush had failed."""
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    entered = None
+    while here is not None and (now := _state(here[1], loc)) is not None and now.txn is INACTIVE:
+        of = found.sketch.steps.get(here[0])
+        entered = here if of is not None and of.op == "catch" else entered
+        here = found.came.get(here)
+    return entered
 
 
 def came_back(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> bool:
