@@ -223,6 +223,8 @@ def test_what_was_asked_is_recorded(tmp_path: Path) -> None:
         ("from sqlalchemy.orm import scoped_session, sessionmaker\nmade = sessionmaker()\nmade = scoped_session(made)\nseen = made", "Registry"),
         ("from sqlalchemy.orm import sessionmaker\nmade = sessionmaker()\nseen = made\nmade = None", "Maker"),
         ("from sqlalchemy.orm import sessionmaker\nmade = sessionmaker()\nif made:\n    made = print\nseen = made", "Unknown"),
+        ("from sqlalchemy.orm import Session, scoped_session\nmade = scoped_session(print)\nmade: Session\nseen = made", "Registry"),
+        ("from sqlalchemy.orm import Session\nmade: Session\nseen = made", "Session"),
         ("from sqlalchemy.orm import sessionmaker\nmade = print\nmade = sessionmaker()\nseen = lambda: made\nmade = made()", "Gives"),
     ],
 )
@@ -237,8 +239,8 @@ def test_a_configured_maker_is_known_by_the_name_of_the_project_that_hands_it_on
     assert is_session(value(tmp_path, files, settings=settings), "async", how)
 
 
-@pytest.mark.parametrize(("annotation", "kind"), [("AsyncSession", "async"), ("Session", None), ("object", "async")])
-def test_a_dependency_that_the_annotation_contradicts_is_of_no_known_kind(annotation: str, kind: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("annotation", ["AsyncSession", "Session", "object"])
+def test_a_dependency_that_the_annotation_contradicts_is_unknown(annotation: str, tmp_path: Path) -> None:
     code = f"""
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -249,4 +251,5 @@ async def get_db():
         yield db
 def route(db: {annotation} = Depends(get_db)): ...
 """
-    assert is_session(value(tmp_path, {"main.py": code}, "db", scope="route"), kind, "depends")
+    found = value(tmp_path, {"main.py": code}, "db", scope="route")
+    assert found is UNKNOWN if annotation == "Session" else is_session(found, "async", "depends")

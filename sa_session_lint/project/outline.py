@@ -102,11 +102,14 @@ class Scope:
     within: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def final(self, name: str, upto: int = 0) -> list[Binding]:
-        """The bindings of a name that may be left when the scope's body has run, or after the first `upto` of them; of a function all."""
+        """The bindings of a name that may be left when the scope's body has run, or after the first `upto` of them; of a function all.
+        A bare annotation binds nothing, and counts only where nothing else is known."""
         found = self.bindings.get(name, [])
+        if self.kind != "function":
+            found = found[: upto or None]
+        found = [binding for binding in found if binding.how != "annotation"] or found
         if self.kind == "function":
             return found
-        found = found[: upto or None]
         last = max((at for at, binding in enumerate(found) if binding.sure), default=0)
         return [binding for at, binding in enumerate(found) if at >= last or binding.within is not None]
 
