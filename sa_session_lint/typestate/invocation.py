@@ -300,6 +300,8 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
     if state.lent is not None and state.lent != own.lent:
         state = state._replace(lent=at)
     owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "shared" if own.owner == "with" else "given"
+    if state.owner == "passed" and own.owner == "here":
+        owner = "passed"
     if own.owner not in {"here", "with"}:
         owner = own.owner
     ended = own.ended

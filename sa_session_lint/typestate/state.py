@@ -187,6 +187,7 @@ class SessionState(NamedTuple):
 
     Of a session that a call was handed in the middle of something (`halfway`: with unsaved work, or inside of a block that commits) `ended` is where
     its transaction was ended, and `worked` whether the called function did anything else with it.
+    `owner` is who is to close it: the function itself ("here"), perhaps beside somebody it was passed to ("passed"), its block ("with"), others.
     `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
     `pending` tells of work that the next flush sends, and by which it may fail.
     """

@@ -254,7 +254,7 @@ class Transfer(Values):
             state = way.state(loc)
             if state.owner == "with" and isinstance(value, Ref):
                 way.update(loc, stored=self.place(at))
-            elif state.owner == "here":
+            elif state.owner in {"here", "passed"}:
                 way.update(loc, owner="stored", unsaved=None, begun=None)
 
     # -- conditions ---------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ class Transfer(Values):
             state = way.state(loc)
             way.update(
                 loc, txn=ANY if not state.blocks else state.txn, unsaved=None, begun=None, closed=None, fresh=False,
-                owner="yielded" if state.owner == "here" else state.owner,
+                owner="yielded" if state.owner in {"here", "passed"} else state.owner,
             )  # fmt: skip
         way.clear()
         error = way.copy()

@@ -46,6 +46,7 @@ def leaks(found: Followed) -> Iterator[Leak]:
     path = found.sketch.function.path
     closes: dict[Loc, dict[Place, None]] = {}
     foreign: set[Loc] = set()
+    passed: set[Loc] = set()
     for (_, disjunct), before in found.came.items():
         for loc, state in disjunct.heap:
             origin = _origin(loc)
@@ -53,6 +54,9 @@ def leaks(found: Followed) -> Iterator[Leak]:
                 closes.setdefault(origin, {})[Place(path, found.sketch.steps[before[0]].at)] = None
             if state.owner in FOREIGN:
                 foreign.add(origin)
+            if state.owner == "passed":
+                passed.add(origin)
+    foreign |= passed - closes.keys()  # who closes a session itself relies on nobody else for that
     foreign |= {_origin(loc) for disjunct in found.ends(RETURNED) for loc in locs_in(dict(disjunct.env).get("return"))}
     names = {name for name, _ in found.sketch.parameters}
     # `session = session or Session()`
@@ -63,7 +67,7 @@ def leaks(found: Followed) -> Iterator[Leak]:
             value = dict(disjunct.env).get("return")
             for loc, state in sorted(disjunct.heap, key=repr):
                 origin = _origin(loc)
-                if state.owner != "here" or state.txn not in HOLDING or origin in foreign or origin in seen:
+                if state.owner not in {"here", "passed"} or state.txn not in HOLDING or origin in foreign or origin in seen:
                     continue
                 if state.reopened is not None or state.begun is not None or state.opened is None or state.opened.path != path:
                     continue

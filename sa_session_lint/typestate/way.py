@@ -116,6 +116,8 @@ class Way:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
         for loc in locs_in(value):
             owner = "shared" if self.state(loc).owner in {"with", "shared"} else "given"  # its block still closes it
+            if isinstance(value, Ref) and self.state(loc).owner in {"here", "passed", "parameter"}:
+                owner = "passed"
             self.update(loc, txn=ANY, owner=owner, unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
 
     def escape_reached(self, own: bool) -> None:
@@ -140,7 +142,7 @@ class Way:
         if state.is_connection:
             return self._on_connection(loc, operation, at)
         if state.closed is not None and state.txn is not CTXDONE and operation in USES:
-            if state.owner not in {"given", "stored", "yielded"}:
+            if state.owner not in {"given", "passed", "stored", "yielded"}:
                 self.faults.append(("use after close", loc, at))
             self.update(loc, closed=None, reopened=at)
             state = self.state(loc)
@@ -189,7 +191,7 @@ class Way:
         old = self.heap.pop(loc, None)
         if old is None:
             return
-        if old.txn in HOLDING and (old.owner == "here" or old.reopened is not None):
+        if old.txn in HOLDING and (old.owner in {"here", "passed"} or old.reopened is not None):
             self.heap["older", loc] = old
         names: dict[Loc, Loc] = {loc: ("older", loc)}
         for key, value in list(self.env.items()):
