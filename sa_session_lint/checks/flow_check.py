@@ -23,7 +23,7 @@ from sa_session_lint.model.value import Made, Place
 from sa_session_lint.model.vocabulary import ENDLESS
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.pooling import is_pooled
+from sa_session_lint.project.pooling import is_lent
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Object, Ref, SessionState, locs_in
@@ -118,14 +118,9 @@ class FlowCheck(Check):
                 yield here[0], disjunct, value
 
     def leaks(self) -> tuple[Leak, ...]:
-        """What this function opens and does not give back on every way, as far as a pool misses it; several rules ask."""
+        """What this function opens and does not give back on every way; several rules ask."""
         function = self.found.sketch.function
-        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if self.is_missed(leak.state)))
-
-    def is_missed(self, state: SessionState) -> bool:
-        """Whether the connection of a session matters to others while it is out. One of asyncio is not even closed with the last name that leads to it."""
-        made = state.maker or state.opened
-        return state.kind == "async" or made is None or is_pooled(self.index, made)
+        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if not is_lent(self.index, leak.state.maker or leak.opened)))
 
     def unclosed(self, leak: Leak) -> None:
         """Report a leak where it was opened."""

@@ -37,7 +37,7 @@ class GeneratorHoldsSession(FlowCheck):
         return False
 
     def fault(self, met: Met) -> None:
-        if not self.reported and self.is_missed(self.state(met)):
+        if not self.reported:
             self.reported = True
             name = self.name(met.disjunct, met.loc)
             self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)

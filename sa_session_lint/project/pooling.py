@@ -44,62 +44,23 @@ def _pool(index: Index, place: Place) -> Place | None:
     return None
 
 
-def is_pooled(index: Index, place: Place) -> bool:
-    """Whether the connections of what a call makes go back to a pool, and not with the last name that leads to them (`NullPool`) or to whoever lent one.
-    Where the engine is not visible, those of the project tell."""
-    return index.once(("is pooled", place), lambda: _is_pooled(index, place))
-
-
-def _is_pooled(index: Index, place: Place) -> bool:
+def is_lent(index: Index, place: Place) -> bool:
+    """Whether the session or maker that a call makes is bound to a connection: it is for whoever has opened that to give it back."""
     found = index.outline(place.path)
     call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
     if scope is None or not isinstance(call, Call):
-        return True
-    match index.value(call.function, scope, place.path):
-        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)):
-            return is_pooled(index, made) if made is not None and made != place else _keep(index)
-        case SessionClass():
-            role = "session class"
-        case External(dotted) if dotted in v.ROLES:
-            role = v.ROLES[dotted][0]
-        case _:
-            return _keep(index)
-    if role == "engine":
-        return _keeps(index, call, scope, place.path)
+        return False
+    value = index.value(call.function, scope, place.path)
+    if isinstance(value, Maker) and value.place is not None and value.place != place:
+        return is_lent(index, value.place)
+    is_made = isinstance(value, SessionClass) or (isinstance(value, External) and v.ROLES.get(value.dotted, ("",))[0] in {"session class", "maker"})
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
-    if bind is None or role not in {"session class", "maker"}:
-        return _keep(index)
-    value = index.value(bind, scope, place.path)
-    if isinstance(value, Engine):
-        return is_pooled(index, value.place)
-    return not _is_connection(index, bind, scope, place.path) and not _is_injected(bind, scope) and _keep(index)
+    return is_made and bind is not None and (_is_connection(index, bind, scope, place.path) or _is_injected(bind, scope))
 
 
 def _is_injected(bind: Expression, scope: Scope) -> bool:
     """Whether it is what a framework hands to a function that it calls: event listeners of the mapper get a connection."""
     return isinstance(bind, Name) and bool(scope.decorators) and any(p.name == bind.name and p.annotation is None for p in scope.parameters)
-
-
-def _keep(index: Index) -> bool:
-    """Whether the engines of a project pool their connections, unless none is visible."""
-
-    def search() -> bool:
-        made = [(found, scope, call) for word in ("create_engine", "create_async_engine") for found, scope, call in index.calls_with(word)]
-        kept = [
-            _keeps(index, call, scope, found.path)
-            for found, scope, call in made
-            if not is_aside(found.path) and isinstance(value := index.value(call.function, scope, found.path), External) and v.ROLES.get(value.dotted, ("",))[0] == "engine"
-        ]
-        return any(kept) or not kept
-
-    return index.once(("engines keep",), search)
-
-
-def _keeps(index: Index, call: Call, scope: Scope, path: str) -> bool:
-    """Whether an engine has a pool that keeps connections and may run out of them."""
-    chosen = call.keyword("poolclass")
-    value = index.value(chosen, scope, path) if chosen is not None else None
-    return chosen is None or (isinstance(value, External) and value.dotted.endswith("QueuePool"))
 
 
 def _made(index: Index, role: str, found: Outline, scope: Scope, call: Call) -> Place | None:
