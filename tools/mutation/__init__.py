@@ -11,27 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mutation.ending import (
-    begin_late,
-    close_straight,
-    commit_at_last,
-    commit_in_begin,
-    drop_await,
-    drop_close,
-    drop_commit,
-    drop_rollback,
-    move_behind,
-    return_session,
-    return_unread,
-    unwrap_with,
-)
+from mutation import ending, sharing
 from mutation.function import Body
 from mutation.reading import Made
 
 OPERATORS: dict[str, Callable[[Body], Made]] = {
     operator.__name__.replace("_", "-"): operator
     for operator in (
-        unwrap_with, drop_close, close_straight, drop_rollback, drop_await, return_session, return_unread, drop_commit, move_behind, commit_in_begin,
-        begin_late, commit_at_last,
+        ending.unwrap_with, ending.drop_close, ending.close_straight, ending.drop_rollback, ending.drop_await, ending.return_session, ending.return_unread,
+        ending.drop_commit, ending.move_behind, ending.commit_in_begin, ending.begin_late, ending.commit_at_last, ending.unwrap_connection, ending.begin_alone,
+        ending.open_before_loop, ending.swallow_flush, ending.use_in_handler, ending.read_behind,
+        sharing.wait_within, sharing.open_second, sharing.share_with_thread, sharing.send_to_process, sharing.gather, sharing.leave_to_task,
+        sharing.end_callers_work, sharing.yield_rows,
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import libcst as cst
 
@@ -26,8 +27,10 @@ from mutation.reading import (
     root,
     runs,
     statement,
+    statements,
+    sure,
 )
-from sa_session_lint.model.value import Maker, Registry, Session
+from sa_session_lint.model.value import Engine, Maker, Registry, Session
 from sa_session_lint.model.vocabulary import COROUTINES, OF_COROUTINES
 
 
@@ -162,8 +165,15 @@ def return_session(f: Body) -> Made:
 def return_unread(f: Body) -> Made:
     for o in f.owned:
         for node in (inner for part in o.body for inner in below(part)) if o.how != "finally" and not o.wait and not f.is_generator else ():
-            match node:
-                case cst.Return(value=cst.Call(func=cst.Attribute(value=cst.Call() as unread, attr=cst.Name(value="all")), args=[]) as whole):
+            value = node.value if isinstance(node, cst.Return) else None
+            if isinstance(value, cst.Name):
+                bound = next((one for one in f.nodes if isinstance(one, cst.Assign) and code(one.targets[0].target) == value.value), None)
+                value = f.origin(value) if sum(name.value == value.value for name in f.names) == 2 and bound is not None else None
+                node = bound if bound is not None else node
+            match value:
+                case cst.Call(func=cst.Attribute(value=cst.Call() as unread, attr=cst.Name(value="all")), args=[]) | cst.Call(
+                    func=cst.Name(value="list"), args=[cst.Arg(value=cst.Call() as unread)]
+                ) as whole:
                     start, line = root(unread, o.name), _line_of(f, node)
                     if start is not None and line is not None and called(start)[1] in {"query", "scalars", "execute", "exec"} and f.is_entity(start):
                         yield "unconsumed-result-escapes-session", {line: [_changed(line, whole, unread)]}
@@ -253,3 +263,101 @@ def _stays(node: cst.CSTNode, session: str) -> bool:
         return False
     handed = any(isinstance(one, cst.Arg) and mentions(one, session.partition(".")[0]) for one in inner)
     return not handed and not calls([node], session, ENDINGS)
+
+
+def unwrap_connection(f: Body) -> Made:
+    for node in f.nodes:
+        match node:
+            case cst.With(
+                items=[cst.WithItem(item=cst.Call(func=cst.Attribute(value=receiver, attr=cst.Name(value="connect" | "begin"))), asname=cst.AsName(name=cst.Name(value=name) as bound))],
+                body=cst.IndentedBlock(body=body),
+            ) if isinstance(engine := f.value(receiver), Engine):  # fmt: skip
+                used = any(called(call) in {(name, "execute"), (name, "scalar"), (name, "scalars")} for part in body for call in sure(part))
+                others = frozenset(one.name for one in f.nodes if isinstance(one, cst.AsName))
+                if used and bound in others and f.is_put_to(name, others, frozenset({"execute", "scalar", "scalars", "commit", "rollback"})):
+                    opening = f"{name} = {'await ' if engine.kind == 'async' else ''}{code(receiver)}.connect()"
+                    yield "connection-not-closed", {node: [statement(opening, node), *body]}
+
+
+def begin_alone(f: Body) -> Made:
+    for o in f.owned:
+        if o.how == "begin" and any(called(call)[0] == o.name for node in o.body for call in sure(node)) and f.uses_only(o, QUIET | {"commit"}):
+            yield "begin-without-with", {o.whole: [_opened(o), *o.body]}
+
+
+def open_before_loop(f: Body) -> Made:
+    """The block that each turn of an endless loop opens anew is put around the loop, which goes on after an error."""
+    for o in f.owned:
+        loop = f.parents.get(f.parents.get(o.whole, f.function))
+        attempt = loop if isinstance(loop, cst.Try) and loop.finalbody is None and loop.orelse is None else None
+        if attempt is None:
+            attempt = next((node for node in o.body if isinstance(node, cst.Try) and node.finalbody is None and node.orelse is None), None)
+        else:
+            loop = f.parents.get(f.parents.get(attempt, f.function))
+        if o.how != "with" or attempt is None or not isinstance(loop, cst.While) or code(loop.test) not in {"True", "1"} or loop.orelse is not None:
+            continue
+        within = o.body if o.whole in below(attempt) else attempt.body.body
+        works = any(action(node) in {(o.name, "commit"), (o.name, "flush")} for node in within if isinstance(node, cst.BaseStatement))
+        swallows = any(f.catches(handler) for handler in attempt.handlers) and all(
+            not any(isinstance(node, LEAVING) or mentions(node, o.name) for node in below(handler)) for handler in attempt.handlers
+        )
+        tries = sum(isinstance(node, (cst.Try, cst.TryStar)) for node in below(loop))
+        if works and swallows and tries == 1 and f.uses_only(o, QUIET | {"commit"}) and isinstance(o.whole, cst.With) and not calls([loop], o.name, ENDINGS - {"commit"}):
+            inner = cst.ensure_type(loop.visit(_Unwrapped(o.whole)), cst.While)
+            yield "session-outlives-worker-loop", {loop: [o.whole.with_changes(body=cst.IndentedBlock([inner]))]}
+
+
+class _Unwrapped(cst.CSTTransformer):
+    """Puts the statements of a with-block in its place."""
+
+    def __init__(self, whole: cst.With) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def leave_With(self, original_node: cst.With, updated_node: cst.With) -> cst.With | cst.FlattenSentinel[cst.BaseStatement]:
+        if original_node is not self.whole:
+            return updated_node
+        return cst.FlattenSentinel([node for node in updated_node.body.body if isinstance(node, cst.BaseStatement)])
+
+
+def swallow_flush(f: Body) -> Made:
+    """An error of a flush or commit is swallowed, and the session is used on."""
+    for block in f.blocks if not f.has_savepoint and not f.is_generator else ():
+        for at, node in enumerate(block):
+            session, method = action(node)
+            if method not in {"flush", "commit"} or not f.is_session(node) or not first_work(block[at + 1 :], session):
+                continue
+            start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
+            if any(f.writes(before, session) for before in block[start:at]):
+                attempt = cst.ensure_type(statement("try:\n    pass\nexcept Exception as failure:\n    print(failure)"), cst.Try)
+                yield "swallowed-error-without-rollback", {node: [attempt.with_changes(body=cst.IndentedBlock([node]))]}
+
+
+def use_in_handler(f: Body) -> Made:
+    """The handler of a failed flush or commit runs SQL before it rolls back."""
+    for node in f.nodes if not f.has_savepoint and not f.is_generator else ():
+        handler = next((h for h in node.handlers if f.catches(h)), None) if isinstance(node, cst.Try) else None
+        rollback = next((s for s in handler.body.body if action(s)[1] == "rollback"), None) if handler is not None else None
+        if not isinstance(node, cst.Try) or handler is None or rollback is None or not f.is_session(rollback):
+            continue
+        session, body = action(rollback)[0], node.body.body
+        end = next((at for at, part in enumerate(body) if action(part) in {(session, "commit"), (session, "flush")}), 0)
+        if any(f.writes(part, session) for part in body[:end]) and calm(handler.body.body[: handler.body.body.index(rollback)], session):
+            wait = "await " if any(isinstance(part, cst.Await) for part in below(rollback)) else ""
+            use = f"from sqlalchemy import text as sql\n{wait}{session}.execute(sql('select 1'))"
+            yield "session-used-in-except-before-rollback", {rollback: [*statements(use), rollback]}
+
+
+def read_behind(f: Body) -> Made:
+    """What was read within the block is read behind it."""
+    for block in f.blocks:
+        for node, then in pairwise(block):
+            o = next((o for o in f.owned if o.whole is node and o.how in {"with", "begin", "helper"} and not o.wait), None)
+            match o.body[-1] if o is not None else None:
+                case cst.SimpleStatementLine(
+                    body=[cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=cst.Call(func=cst.Attribute(value=cst.Call() as unread, attr=cst.Name(value="all"))) as whole)]
+                ) as line:  # fmt: skip
+                    start = root(unread, o.name) if o is not None else None
+                    if start is not None and called(start)[1] in {"query", "scalars", "execute", "exec"} and f.is_entity(start):
+                        if isinstance(then, cst.For) and code(then.iter) == name:
+                            yield "unconsumed-result-escapes-session", {line: [_changed(line, whole, unread)]}

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import libcst as cst
 
-from mutation.reading import CALM, CLOSES, CONSUMED, LIBRARY_ERROR, NESTED, action, below, called, children, code, mentions, root, sure
+from mutation.reading import (
+    CALM,
+    CLOSES,
+    CONSUMED,
+    ENDINGS,
+    LIBRARY_ERROR,
+    NESTED,
+    action,
+    below,
+    called,
+    calls,
+    children,
+    code,
+    mentions,
+    root,
+    runs,
+    sure,
+)
 from sa_session_lint.model.value import Class, External, Function, Maker, Manager, Method, Registry, Session, Value
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline
+from sa_session_lint.project.usage import callers, is_aside
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,17 @@ class Owned:
     @property
     def wait(self) -> str:
         return "await " if self.session.kind == "async" else ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A session, a function's own or a parameter, of which a connection is out once a statement has run; `after` is the rest of the block."""
+
+    name: str
+    session: Session
+    line: cst.BaseStatement
+    after: Sequence[cst.BaseStatement]
+    owned: Owned | None = None
 
 
 class Body:
@@ -61,6 +90,73 @@ class Body:
     def owned(self) -> list[Owned]:
         found = [self._of_with(node) if isinstance(node, cst.With) else self._of_try(block, at) for block in self.blocks for at, node in enumerate(block)]
         return [owned for owned in found if owned is not None]
+
+    @cached_property
+    def held(self) -> list[Held]:
+        """Every statement after which a session surely holds a connection; none in a generator."""
+        found: list[Held] = []
+        for o in () if self.is_generator else self.owned:
+            if not o.session.options.autocommit:
+                found += [Held(o.name, o.session, node, o.body[at + 1 :], o) for at, node in enumerate(o.body) if self._takes(node, o.name)]
+        body = [node for node in self.function.body.body if isinstance(node, cst.BaseStatement)]
+        for name in () if self.is_generator else self.parameters:
+            for at, node in enumerate(body):
+                session = self.receiver(node, name) if self._takes(node, name) else None
+                if isinstance(session, Session) and session.how in {"given", "depends"}:
+                    found.append(Held(name, session, node, body[at + 1 :]))
+        return found
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        given = self.function.params
+        return [each.name.value for each in (*given.posonly_params, *given.params, *given.kwonly_params)]
+
+    def _takes(self, node: cst.BaseStatement, session: str) -> bool:
+        """Whether a connection of the session is out after a statement: it surely runs SQL, ends no transaction and hands the session to nobody."""
+        handed = any(isinstance(inner, cst.Arg) and code(inner.value) == session for inner in below(node, ()))
+        return runs(node, session) and not calls([node], session, ENDINGS) and not handed and not any(isinstance(inner, cst.Return) for inner in sure(node))
+
+    def receiver(self, node: cst.CSTNode, name: str) -> Value | None:
+        """What the receiver of this name stands for where a method of it is called."""
+        call = next((inner for inner in below(node) if called(inner)[0] == name), None)
+        return self.value(call.func.value) if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) else None
+
+    def callee(self, call: cst.Call) -> Body | None:
+        """The function of the project that a call calls."""
+        function = self.value(call.func)
+        outline = self.index.outline(function.path) if isinstance(function, Function) else None
+        node = outline.nodes[outline.scopes[function.qualname].at] if outline is not None and isinstance(function, Function) else None
+        return Body(self.index, outline, node) if outline is not None and isinstance(node, cst.FunctionDef) else None
+
+    def run_on(self, call: cst.Call) -> str | None:
+        """The name of the asynchronous session that a call hands to a function of the project, which surely runs SQL on it."""
+        callee = self.callee(call)
+        given = [each for each in call.args if isinstance(each.value, cst.Name) and isinstance(self.value(each.value), Session)]
+        if callee is None or len(given) != 1 or callee.is_generator or not callee.function.asynchronous:
+            return None
+        at = call.args.index(given[0]) + (callee.parameters[:1] in (["self"], ["cls"]))
+        name = given[0].keyword.value if given[0].keyword is not None else callee.parameters[at] if at < len(callee.parameters) else ""
+        session = next((value for node in callee.function.body.body if runs(node, name) and (value := callee.receiver(node, name))), None)
+        return code(given[0].value) if isinstance(session, Session) and session.kind == "async" else None
+
+    def callers(self) -> Iterator[tuple[Body, cst.Call]]:
+        """The calls of the function that can be traced, outside of tests and scripts."""
+        for outline, scope, call in callers(self.index, self.outline.path, self.outline.scope_of[id(self.function)]):
+            node, made = outline.nodes[scope.at], outline.nodes[call.at]
+            if isinstance(node, cst.FunctionDef) and isinstance(made, cst.Call) and not is_aside(outline.path):
+                yield Body(self.index, outline, node), made
+
+    def is_handed_on(self) -> bool:
+        """Whether the function, or what it returns, is an argument anywhere."""
+        name = self.function.name.value
+        calls_with = self.index.calls_with(name)
+        return any(f"'{name}'" in repr((call.arguments, call.keywords)) for _, _, call in calls_with)
+
+    def is_plain_maker(self, opening: cst.Call) -> bool:
+        """Whether a call opens a session of a maker of the project, or begins one of its transactions."""
+        function = self.value(opening.func)
+        maker = function.receiver if isinstance(function, Method) else function
+        return isinstance(maker, Maker) and maker.place is not None
 
     def value(self, node: cst.CSTNode, outline: Outline | None = None) -> Value | None:
         """What an expression stands for."""
@@ -126,15 +222,19 @@ class Body:
 
     def uses_only(self, owned: Owned, methods: frozenset[str]) -> bool:
         """Whether these methods are all that the function does with the session: it is not handed on, returned, stored or captured."""
+        return self.is_put_to(owned.name, owned.bound, methods)
+
+    def is_put_to(self, session: str, bound: frozenset[cst.CSTNode], methods: frozenset[str]) -> bool:
+        """Whether these methods are all that the function does with what has this name, save at the places where it is bound."""
         inner = {node for outer in self.parents if isinstance(outer, NESTED) for node in below(outer, ())}
         for name in self.names:
-            if name.value == owned.name and name not in owned.bound:
+            if name.value == session and name not in bound:
                 attribute = self.parents[name]
                 if name in inner or not isinstance(attribute, cst.Attribute) or attribute.attr.value not in methods:
                     return False
                 if getattr(self.parents[attribute], "func", None) is not attribute:
                     return False
-        return not self.is_generator and not self._hands_on_result(owned.name)
+        return not self.is_generator and not self._hands_on_result(session)
 
     def _hands_on_result(self, session: str) -> bool:
         """Whether a query or a result, which hold their session, is returned or handed on before it is read."""

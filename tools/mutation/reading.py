@@ -39,6 +39,11 @@ def statement(text: str, like: cst.CSTNode | None = None) -> cst.BaseStatement:
     return cst.parse_statement(text).with_changes(leading_lines=lines)
 
 
+def statements(text: str) -> list[cst.CSTNode]:
+    """New statements."""
+    return list(cst.parse_module(text).body)
+
+
 def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     for field in ORDER[type(node).__name__]:
         child = getattr(node, field)
