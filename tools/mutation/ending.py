@@ -320,6 +320,19 @@ class _Unwrapped(cst.CSTTransformer):
         return cst.FlattenSentinel([node for node in updated_node.body.body if isinstance(node, cst.BaseStatement)])
 
 
+def work_forever(f: Body) -> Made:
+    """What a block does once it does in an endless loop, which goes on after an error."""
+    for o in f.owned:
+        inner = [node for part in o.body for node in below(part)]
+        saves = any(action(node) in {(o.name, "commit"), (o.name, "flush")} for node in o.body) and any(f.writes(node, o.name) for node in o.body)
+        if o.how != "with" or not saves or not isinstance(o.whole, cst.With) or not f.uses_only(o, QUIET | {"commit"}):
+            continue
+        if not any(isinstance(node, (*LEAVING, cst.Try, cst.TryStar)) for node in inner):
+            loop = cst.ensure_type(statement("while True:\n    try:\n        pass\n    except Exception as failure:\n        print(failure)"), cst.While)
+            attempt = cst.ensure_type(loop.body.body[0], cst.Try).with_changes(body=cst.IndentedBlock(o.body))
+            yield "session-outlives-worker-loop", {o.whole: [o.whole.with_changes(body=cst.IndentedBlock([loop.with_changes(body=cst.IndentedBlock([attempt]))]))]}
+
+
 def swallow_flush(f: Body) -> Made:
     """An error of a flush or commit is swallowed, and the session is used on."""
     for block in f.blocks if not f.has_savepoint and not f.is_generator else ():

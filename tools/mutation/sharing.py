@@ -9,27 +9,11 @@ from itertools import pairwise
 import libcst as cst
 
 from mutation.function import Body, Held
-from mutation.reading import (
-    DIRECT,
-    ENDINGS,
-    QUIET,
-    Made,
-    Swaps,
-    action,
-    below,
-    called,
-    calls,
-    code,
-    mentions,
-    root,
-    runs,
-    statement,
-    statements,
-    works,
-)
+from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below, called, calls, code, mentions, runs, statement, statements, works
 from sa_session_lint.model.value import Session
+from sa_session_lint.project.usage import is_aside
 
-UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", "AssertionPool", "max_overflow", "memory", "poolclass")
+UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
 LOOKS = "def look(shared):\n    from sqlalchemy import text as sql\n    shared.execute(sql('select 1'))\n"
 WAITS = (
     "import time as clock\nclock.sleep(30)",
@@ -72,7 +56,7 @@ def wait_within(f: Body) -> Made:
 
 
 def open_second(f: Body) -> Made:
-    if any(f.index.files_with(word) for word in UNPOOLED):
+    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)):
         return
     for held in f.held:
         o = held.owned
@@ -92,7 +76,7 @@ def share_with_thread(f: Body) -> Made:
 
 def send_to_process(f: Body) -> Made:
     for held in f.held:
-        if held.session.kind == "sync" and not f.index.files_with("NullPool"):
+        if held.session.kind == "sync" and all(map(is_aside, f.index.files_with("NullPool"))):
             for text in PROCESSES:
                 for swaps in _then(f, held, text):
                     yield "session-or-object-to-process", swaps
@@ -141,16 +125,16 @@ def leave_to_task(f: Body) -> Made:
 
 
 def end_callers_work(f: Body) -> Made:
-    """A helper commits what it has flushed, in the middle of a caller's work."""
-    names = {each.name.value for each in f.function.params.params}
+    """A helper commits what it has written or flushed, in the middle of a caller's work."""
     body = [node for node in f.function.body.body if isinstance(node, cst.BaseStatement)]
-    for at, flush in enumerate(body):
-        session, method = action(flush)
-        if method != "flush" or session not in names or not f.is_session(flush) or f.has_savepoint or calls(body, session, ENDINGS):
+    for session in f.parameters if not f.has_savepoint and not f.is_generator else ():
+        at = next((at for at, node in enumerate(body) if f.writes(node, session)), None)
+        value = f.receiver(body[at], session) if at is not None else None
+        if at is None or not isinstance(value, Session) or calls(body, session, ENDINGS) or not any(_in_the_middle(caller, call) for caller, call in f.callers()):
             continue
-        if any(f.writes(node, session) for node in body[:at]) and any(_in_the_middle(caller, call) for caller, call in f.callers()):
-            wait = "await " if any(isinstance(node, cst.Await) for node in below(flush)) else ""
-            yield "callee-ends-callers-transaction", {flush: [statement(f"{wait}{session}.commit()", flush)]}
+        commit = statement(f"{'await ' if value.kind == 'async' else ''}{session}.commit()")
+        flush = next((node for node in body[at + 1 :] if action(node) == (session, "flush")), None)
+        yield "callee-ends-callers-transaction", {body[at]: [body[at], commit]} if flush is None else {flush: [commit]}
 
 
 def _in_the_middle(caller: Body, call: cst.Call) -> bool:
@@ -163,24 +147,30 @@ def _in_the_middle(caller: Body, call: cst.Call) -> bool:
         for at, node in enumerate(block):
             if call not in below(node) or not isinstance(node, cst.SimpleStatementLine):
                 continue
+            after = block[at + 1 :]
+            if any(o.how == "begin" and o.name == session and o.body is block for o in caller.owned):
+                return any(works(each, session) for each in after) and not calls(block, session, ENDINGS)
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS)), default=0)
-            end = next((i for i in range(at + 1, len(block)) if calls([block[i]], session, ENDINGS)), None)
-            if end is None or action(block[end]) != (session, "commit") or caller.has_savepoint:
+            end = next((i for i, each in enumerate(after) if calls([each], session, ENDINGS)), None)
+            if end is None or action(after[end]) != (session, "commit") or caller.has_savepoint:
                 return False
-            return any(caller.writes(each, session) for each in block[start:at]) and any(caller.writes(each, session) for each in block[at + 1 : end])
+            return any(caller.writes(each, session) for each in block[start:at]) and any(caller.writes(each, session) for each in after[:end])
     return False
 
 
 def yield_rows(f: Body) -> Made:
     """A function that returns a list becomes a generator."""
-    returns = [node for node in f.nodes if isinstance(node, cst.Return)]
-    if len(returns) != 1 or f.is_generator or f.function.decorators or f.is_handed_on():
+    returns = [node for node in f.nodes if isinstance(node, cst.Return) and node.value is not None]
+    if (len(returns) != 1 and f.function.asynchronous) or f.is_generator or f.function.decorators or NAMES.search(code(f.function)) or f.is_handed_on():
         return
     for o in f.owned:
         match o.body[-1]:
-            case cst.SimpleStatementLine(body=[cst.Return(value=cst.Call() as value)]) as line if called(value)[1] == "all" and root(value, o.name) is not None:
-                if f.uses_only(o, QUIET) and not NAMES.search(code(f.function)):
+            case cst.SimpleStatementLine(body=[cst.Return(value=cst.BaseExpression() as value)]) as line if _is_list(value) and f.uses_only(o, QUIET):
+                if any(runs(node, o.name) for node in o.body):
                     yield "generator-holds-session", {line: statements(f"for look in {code(value)}:\n    yield look")}
-                    if not o.wait:
+                    if not f.function.asynchronous:
                         yield "generator-holds-session", {line: statements(f"yield from {code(value)}")}
 
+
+def _is_list(value: cst.BaseExpression) -> bool:
+    return isinstance(value, cst.ListComp) or (isinstance(value, cst.Call) and (called(value)[1] in {"all", "fetchall"} or code(value.func) == "list"))
