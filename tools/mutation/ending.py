@@ -325,7 +325,7 @@ def work_forever(f: Body) -> Made:
     for o in f.owned:
         inner = [node for part in o.body for node in below(part)]
         saves = any(action(node) in {(o.name, "commit"), (o.name, "flush")} for node in o.body) and any(f.writes(node, o.name) for node in o.body)
-        if o.how != "with" or not saves or not isinstance(o.whole, cst.With) or not f.uses_only(o, QUIET | {"commit"}):
+        if o.how not in {"with", "helper"} or not saves or not isinstance(o.whole, cst.With) or not f.uses_only(o, QUIET | {"commit"}):
             continue
         if not any(isinstance(node, (*LEAVING, cst.Try, cst.TryStar)) for node in inner):
             loop = cst.ensure_type(statement("while True:\n    try:\n        pass\n    except Exception as failure:\n        print(failure)"), cst.While)
@@ -338,7 +338,7 @@ def swallow_flush(f: Body) -> Made:
     for block in f.blocks if not f.has_savepoint and not f.is_generator else ():
         for at, node in enumerate(block):
             session, method = action(node)
-            if method not in {"flush", "commit"} or not f.is_session(node) or not first_work(block[at + 1 :], session):
+            if method not in {"flush", "commit"} or not f.is_session(node) or f.gives_away(session) or not first_work(block[at + 1 :], session):
                 continue
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
             if any(f.writes(before, session) for before in block[start:at]):

@@ -128,6 +128,11 @@ class Body:
         node = outline.nodes[outline.scopes[function.qualname].at] if outline is not None and isinstance(function, Function) else None
         return Body(self.index, outline, node) if outline is not None and isinstance(node, cst.FunctionDef) else None
 
+    def gives_away(self, session: str) -> bool:
+        """Whether a session is handed to what is no function of the project, which may do anything with it."""
+        given = [node for node in self.nodes if isinstance(node, cst.Call) and any(code(each.value) == session for each in node.args)]
+        return any(self.callee(call) is None for call in given)
+
     def run_on(self, call: cst.Call) -> str | None:
         """The name of the asynchronous session that a call hands to a function of the project, which surely runs SQL on it."""
         callee = self.callee(call)

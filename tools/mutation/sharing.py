@@ -158,6 +158,20 @@ def _in_the_middle(caller: Body, call: cst.Call) -> bool:
     return False
 
 
+def end_in_helper(f: Body) -> Made:
+    """Between two writes that one commit saves, a helper is called that commits."""
+    for block in f.blocks if not f.has_savepoint and not f.is_generator else ():
+        for end, node in enumerate(block):
+            session, method = action(node)
+            value = f.receiver(node, session) if method == "commit" and session.isidentifier() else None
+            start = max((i + 1 for i, before in enumerate(block[:end]) if calls([before], session, ENDINGS)), default=0)
+            written = [before for before in block[start:end] if f.writes(before, session)] if isinstance(value, Session) else []
+            if len(written) > 1 and isinstance(value, Session) and isinstance(written[0], cst.SimpleStatementLine) and not NAMES.search(code(f.function)):
+                wait, start_of = ("await ", "async def") if value.kind == "async" else ("", "def")
+                text = f"{start_of} look(shared):\n    from sqlalchemy import text as sql\n    {wait}shared.execute(sql('select 1'))\n    {wait}shared.commit()"
+                yield "callee-ends-callers-transaction", {written[0]: [written[0], *statements(f"{text}\n{wait}look({session})")]}
+
+
 def yield_rows(f: Body) -> Made:
     """A function that returns a list becomes a generator."""
     returns = [node for node in f.nodes if isinstance(node, cst.Return) and node.value is not None]
