@@ -114,7 +114,7 @@ class Body:
     def _takes(self, node: cst.BaseStatement, session: str) -> bool:
         """Whether a connection of the session is out after a statement: it surely runs SQL, ends no transaction and hands the session to nobody."""
         handed = any(isinstance(inner, cst.Arg) and code(inner.value) == session for inner in below(node, ()))
-        return runs(node, session) and not calls([node], session, ENDINGS) and not handed and not any(isinstance(inner, cst.Return) for inner in sure(node))
+        return runs(node, session) and not calls([node], session, ENDINGS | {"begin", "begin_nested"}) and not handed and not any(isinstance(inner, cst.Return) for inner in sure(node))
 
     def receiver(self, node: cst.CSTNode, name: str) -> Value | None:
         """What the receiver of this name stands for where a method of it is called."""
