@@ -3,7 +3,7 @@
     python tools/mutate.py TREE... [--only OPERATOR|RULE] [--limit N] [--seed 1] [--show] [--list]
 
 Each TREE is a project and is only read. Where a function is free of findings and holds a correct pattern (`with Maker() as s:`, a rollback in a handler,
-a close in a `finally`), an operator of tools/mutations.py makes a mutant of it: one file changed within one function, surely a bug, with the rule that must
+a close in a `finally`), an operator of tools/mutation makes a mutant of it: one file changed within one function, surely a bug, with the rule that must
 be reported there. Each function gives one mutant per operator; --limit keeps N per operator and tree, drawn by --seed. Tests, migrations, notebooks
 and what only a script runs are left out, since leaks are no findings there.
 
@@ -26,7 +26,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import libcst as cst
-from mutations import OPERATORS, Body, Swaps, children
+from mutation import OPERATORS
+from mutation.function import Body
+from mutation.reading import Swaps, children
 
 from sa_session_lint import catalogue, config
 from sa_session_lint.project.environment import Pins

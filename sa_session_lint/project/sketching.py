@@ -169,7 +169,7 @@ class _Sketching:
             case "bind":
                 return any(
                     self.matters(value, tracked)
-                    or (isinstance(target, Name) and (target.name in tracked or target.name in flags))
+                    or (isinstance(target, Name) and (target.name in tracked or target.name in flags or self.is_session(target)))
                     or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)
                     for target, value in step.targets
                 )

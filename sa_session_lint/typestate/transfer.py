@@ -213,6 +213,10 @@ class Transfer(Values):
                 if value is None and isinstance(expression, Call) and isinstance(target, Name) and self.is_made(expression):
                     model = self.value(expression.function)
                     value = Object(model if isinstance(model, Class) else None, made=True)
+                if value is None and isinstance(target, Name) and isinstance(found := self.value(target), Session) and found.how == "given":
+                    loc: Loc = ("given", self.place(step.at))
+                    way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
+                    value = Ref(loc)  # an annotation says so
                 self.assign(target, value, way, step.at)
         for each in ways:
             each.clear()
