@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.checks.flow_check import FlowCheck, compounds
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.sketching import may_matter
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
@@ -18,7 +21,7 @@ class CalleeEndsCallersTransaction(FlowCheck):
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         """Ask the callers: only they know whether the parameter is a session, and what it is in the middle of."""
         scope = self.file.outline.scope_of.get(id(node))
-        if scope is None or not may_matter(self.index, scope, self.file.path):
+        if scope is None or not _ends(scope, node) or not may_matter(self.index, scope, self.file.path):
             return
         self.around = scope
         seen: set[Place] = set()
@@ -40,6 +43,28 @@ class CalleeEndsCallersTransaction(FlowCheck):
         """Whether the end of the transaction hangs on a parameter."""
         names = {parameter.name for parameter in self.around.parameters}
         return any(_reads(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
+
+
+def _ends(scope: Scope, node: cst.FunctionDef) -> bool:
+    """Whether a function has anything that may end the transaction of a session which it does not open: the callers, all over the project, are asked of no other."""
+    calls = (call.function for call in scope.calls if isinstance(call.function, Attribute) and METHODS.get(call.function.name) in {"commit", "rollback", "close"})
+    if any(not _is_opened(scope, _root(function)) for function in calls):
+        return True
+    items = (item.item for block in compounds(node) if isinstance(block, cst.With) for item in block.items)
+    return any(not isinstance(item, cst.Call) or item.args or isinstance(item.func, cst.Attribute) for item in items)
+
+
+def _root(expression: Expression) -> str | None:
+    """The name that a chain of attributes and calls starts with."""
+    while isinstance(expression, (Attribute, Call)):
+        expression = expression.value if isinstance(expression, Attribute) else expression.function
+    return expression.name if isinstance(expression, Name) else None
+
+
+def _is_opened(scope: Scope, name: str | None) -> bool:
+    """Whether a function binds a name to nothing but what it calls or enters."""
+    bindings = scope.bindings.get(name, ()) if name is not None and all(parameter.name != name for parameter in scope.parameters) else ()
+    return bool(bindings) and all(binding.how == "with" or isinstance(binding.value, Call) for binding in bindings)
 
 
 def _reads(node: cst.CSTNode, names: set[str]) -> bool:

@@ -31,12 +31,13 @@ from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, sin
 from sa_session_lint.typestate.way import Way
 
 
-def _loops(node: cst.CSTNode) -> Iterator[cst.While | cst.For]:
+def compounds(node: cst.CSTNode) -> Iterator[cst.BaseCompoundStatement]:
+    """The compound statements in a node, in order."""
     for child in node.children:
-        if isinstance(child, (cst.While, cst.For)):
+        if isinstance(child, cst.BaseCompoundStatement):
             yield child
         if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
-            yield from _loops(child)
+            yield from compounds(child)
 
 
 class FlowCheck(Check):
@@ -131,7 +132,9 @@ class FlowCheck(Check):
     def worker_loop(self, met: Met) -> cst.While | cst.For | None:
         """The endless loop that swallowed an error of a session opened before it."""
         opened, failed = self.state(met).opened, since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
-        for loop in _loops(self.file.outline.nodes[self.around.at]):
+        for loop in compounds(self.file.outline.nodes[self.around.at]):
+            if not isinstance(loop, (cst.While, cst.For)):
+                continue
             if opened is not None and failed is not None and self.is_endless(loop) and not self.holds(loop, self.at(opened)):
                 if self.holds(loop, self.node(failed)) and self.holds(loop, self.node(met.step)):
                     return loop

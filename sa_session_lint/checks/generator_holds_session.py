@@ -14,8 +14,15 @@ class GeneratorHoldsSession(FlowCheck):
     kinds = frozenset({"held at yield"})
 
     def function(self, found: Followed) -> None:
-        self.reported = self.streams() or self.is_handed_on()
+        self.held: list[Met] = []
         super().function(found)
+        if self.held and not self.streams() and not self.is_handed_on():
+            met = self.held[0]
+            name = self.name(met.disjunct, met.loc)
+            self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)
+
+    def fault(self, met: Met) -> None:
+        self.held.append(met)
 
     def streams(self) -> bool:
         """Whether it says that it reads in pieces: such a generator is meant to be read while the session is open."""
@@ -35,9 +42,3 @@ class GeneratorHoldsSession(FlowCheck):
                     if isinstance(value, External) and not value.dotted.startswith("builtins."):
                         return True
         return False
-
-    def fault(self, met: Met) -> None:
-        if not self.reported:
-            self.reported = True
-            name = self.name(met.disjunct, met.loc)
-            self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)

@@ -15,13 +15,13 @@ class SessionEscapesWithBlock(FlowCheck):
 
     def function(self, found: Followed) -> None:
         super().function(found)
-        if dependents(self.index, self.file.path, self.around.qualname):
-            return  # the business of fastapi-dependency-returns-session
         seen: set[int] = set()
         for step, disjunct, value in self.handed_out(found):
             for loc in sessions_in(value) if leads_on(value) and step not in seen else ():
                 state = dict(disjunct.heap).get(loc)
                 if state is not None and state.owner in {"with", "shared", "here"} and state.closed is not None:
+                    if dependents(self.index, self.file.path, self.around.qualname):
+                        return  # the business of fastapi-dependency-returns-session
                     seen.add(step)
                     self.report(self.node(step), self.trail(RETURNED, disjunct, loc), name=self.name(disjunct, loc), function=self.around.name)
                     break
