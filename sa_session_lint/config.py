@@ -30,8 +30,9 @@ MIGRATIONS = (
     *("**/migrations/versions/", "**/alembic/versions/", "**/migrations/env.py", "**/alembic/env.py"),
     "**/versions/" + "[0-9a-f]" * 12 + "_*.py",
 )
-# What lives as long as a script does needs no scope: rules with these tags are off in tests, migrations and scripts.
-SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit"))
+SCRIPTS = ("scripts/",)
+# What lives as long as a script does needs no scope, and what it does after an error matters little: rules with these tags are off in tests, migrations and scripts.
+SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit", "recovery"))
 
 
 class Rule(Protocol):
@@ -128,8 +129,8 @@ class Config:
         return max((each for each in named if each[0] >= 0), key=lambda each: each[0], default=(0, rule.severity))[1]
 
     def is_test(self, path: str) -> bool:
-        """Whether the file is a test or a migration."""
-        return _spec(self.tests + MIGRATIONS).match_file(path)
+        """Whether the file is a test, a migration or a script, by its path."""
+        return _spec(self.tests + MIGRATIONS + SCRIPTS).match_file(path)
 
     def is_excluded(self, path: str) -> bool:
         """Whether the user does not want findings in this file (it may still be consulted)."""

@@ -121,7 +121,7 @@ LONG_LIVED_BASES = {
 
 CALM_CALLS = frozenset(
     {"len", "isinstance", "issubclass", "print", "str", "repr", "id", "type", "bool", "callable", "hasattr", "super", "list", "dict", "set", "tuple", "enumerate",
-     "zip", "range", "reversed", "sorted", "vars", "format", "frozenset", "select", "locals", "globals", "object"}
+     "zip", "range", "reversed", "sorted", "vars", "format", "frozenset", "select", "locals", "globals", "object", "getattr", "max", "min", "round", "abs"}
 )  # fmt: skip
 """Calls that raise nothing, or nothing that anybody plans for."""
 

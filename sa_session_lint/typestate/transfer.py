@@ -25,7 +25,7 @@ from sa_session_lint.model.expression import (
     Row,
     dotted,
 )
-from sa_session_lint.model.protocol import ANY, CONN
+from sa_session_lint.model.protocol import ANY, CONN, INACTIVE
 from sa_session_lint.model.value import Class, External, Function, Instance, Session
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
@@ -139,6 +139,8 @@ class Transfer(Values):
                 value = self.evaluate(step.value, way) if step.value is not None else None
                 way.leaves(value)
                 way.clear()
+                for loc in [loc for loc, state in way.heap.items() if state.unsaved is not None and step.handler]:
+                    way.update(loc, unsaved=None)  # the work has failed: that it is not saved may be meant
                 way.bind("return", value)
                 yield step.next[0], way
             case "raise":
@@ -177,7 +179,7 @@ class Transfer(Values):
         """A step at which nothing of interest happens."""
         for to in step.next:
             yield to, way.copy()
-        if step.error is not None:
+        if step.error is not None and not _is_second_error(step, way):
             way.raising = "other"
             way.clear()
             yield step.error, way
@@ -188,6 +190,8 @@ class Transfer(Values):
             yield step.next[0], way
         for way in raised:
             to = step.error
+            if _is_second_error(step, way):
+                continue
             if to is None and way.faults:
                 to = RAISED if step.misuse is None else step.misuse
             if to is not None:
@@ -422,6 +426,11 @@ class Transfer(Values):
             error.faults = []
             error.raising = "other"
             yield step.error, error
+
+
+def _is_second_error(step: SketchStep, way: Way) -> bool:
+    """Whether something that has nothing to do with sessions raises in the handler of a failed flush. That an error meets another is too far away."""
+    return bool(step.handler) and not way.faults and way.raising in {None, "other"} and any(state.txn is INACTIVE for state in way.heap.values())
 
 
 def _values_read(key: object) -> set[str]:
