@@ -18,9 +18,10 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.model.expression import Attribute, Call
-from sa_session_lint.model.protocol import INACTIVE, METHODS
+from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.model.value import Made, Place
 from sa_session_lint.model.vocabulary import ENDLESS
+from sa_session_lint.project.handlers import reads
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.pooling import is_lent
@@ -73,18 +74,10 @@ class FlowCheck(Check):
     def misread(self, handler: tuple[int, Disjunct], loc: Loc) -> cst.Attribute | None:
         """What a handler reads first of an object that the failed flush of its session has expired: that raises, until the session is rolled back."""
         names = {key: value for key, value in handler[1].env if isinstance(value, Object) and value.loaded and value.loc == loc}
-        stack: list[cst.CSTNode] = [self.node(handler[0])]
-        while stack:
-            match node := stack.pop():
-                case cst.FunctionDef() | cst.Lambda() | cst.AssignTarget():
-                    continue
-                case cst.Call(func=cst.Attribute(attr=cst.Name(value=method))) if METHODS.get(method) in {"rollback", "close"} or method.startswith(("expunge", "invalidate")):
-                    return None
-                case cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value=attribute)) if name in names:
-                    model = names[name].model
-                    if model is not None and is_column(self.index, model, attribute):
-                        return node
-            stack += reversed(node.children)
+        for read in reads(self.node(handler[0])):
+            found = names.get(read.value.value) if isinstance(read.value, cst.Name) else None
+            if found is not None and found.model is not None and is_column(self.index, found.model, read.attr.value):
+                return read
         return None
 
     # -- help ---------------------------------------------------------------------------------------------------------

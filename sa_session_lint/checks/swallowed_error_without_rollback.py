@@ -7,6 +7,7 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.protocol import METHODS, TERMINALS
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.handlers import handlers_around, may_raise
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.verdict import came_back, caught
 
@@ -24,13 +25,20 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         failed = self.state(met).poisoned
         if failed is None or not self.is_told(met, failed) or self.is_mended(met):
             return
-        handler = caught(self.found, met.step, met.disjunct, met.loc)
-        if handler is not None and self.misread(handler, met.loc) is not None:
-            return  # the handler raises itself
+        if self.may_raise(met, failed):
+            return
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
             node = self.node(met.step)
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+
+    def may_raise(self, met: Met, failed: Place) -> bool:
+        """Whether the handler itself may raise, since it reads an object that the failed flush has expired."""
+        handler = caught(self.found, met.step, met.disjunct, met.loc)
+        if handler is not None and not came_back(self.found, met.step, met.disjunct, met.loc):
+            return may_raise(self.index, self.node(handler[0]), self.around, self.file.path)
+        around = handlers_around(self.index, failed)
+        return around is not None and any(may_raise(self.index, each, around[0], failed.path) for each in around[1])
 
     def is_told(self, met: Met, failed: Place) -> bool:
         """Whether the error was caught here, or the function that swallowed it flushed by name: that a query elsewhere had something to flush is too far away."""

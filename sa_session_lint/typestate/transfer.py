@@ -179,7 +179,7 @@ class Transfer(Values):
         """A step at which nothing of interest happens."""
         for to in step.next:
             yield to, way.copy()
-        if step.error is not None and not _is_second_error(step, way):
+        if step.error is not None and not _is_second_error(way):
             way.raising = "other"
             way.clear()
             yield step.error, way
@@ -190,7 +190,7 @@ class Transfer(Values):
             yield step.next[0], way
         for way in raised:
             to = step.error
-            if _is_second_error(step, way):
+            if _is_second_error(way):
                 continue
             if to is None and way.faults:
                 to = RAISED if step.misuse is None else step.misuse
@@ -428,9 +428,9 @@ class Transfer(Values):
             yield step.error, error
 
 
-def _is_second_error(step: SketchStep, way: Way) -> bool:
-    """Whether something that has nothing to do with sessions raises in the handler of a failed flush. That an error meets another is too far away."""
-    return bool(step.handler) and not way.faults and way.raising in {None, "other"} and any(state.txn is INACTIVE for state in way.heap.values())
+def _is_second_error(way: Way) -> bool:
+    """Whether something unknown, which has nothing to do with sessions, would raise while one waits for its rollback. That errors meet is too far away."""
+    return not way.faults and way.raising is None and any(state.txn is INACTIVE for state in way.heap.values())
 
 
 def _values_read(key: object) -> set[str]:

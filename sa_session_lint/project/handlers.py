@@ -1,0 +1,81 @@
+"""The handlers around a call, and whether they come to their end.
+
+    except IntegrityError:
+        logger.warning("no room for %s", user.name)     a failed flush has expired `user`: reading it raises once more
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from sa_session_lint.model.expression import Call, Name
+from sa_session_lint.model.protocol import METHODS
+from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
+from sa_session_lint.project.mapping import is_column
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+    from sa_session_lint.project.outline import Scope
+
+
+def handlers_around(index: Index, place: Place) -> tuple[Scope, tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...]] | None:
+    """The function that makes a call, and the handlers of the innermost `try` block there that holds it."""
+    outline = index.outline(place.path)
+    scope = next((s for s in outline.scopes.values() if any(call.at == place.at for call in s.calls)), None) if outline is not None else None
+    if outline is None or scope is None:
+        return None
+    found: tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...] = ()
+    for statement in _around(outline.nodes[scope.at], outline.nodes[place.at]):
+        if isinstance(statement, (cst.Try, cst.TryStar)) and statement.handlers and any(True for _ in _around(statement.body, outline.nodes[place.at])):
+            found = tuple(statement.handlers)
+    return scope, found
+
+
+def _around(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
+    """The nodes from one down to another within it, without the last; empty where it is not within."""
+    for child in outer.children:
+        if child is inner:
+            return [outer]
+        below = _around(child, inner)
+        if below:
+            return [outer, *below]
+    return []
+
+
+def reads(handler: cst.CSTNode) -> Iterator[cst.Attribute]:
+    """The attributes that a handler reads of plain names before it rolls back, in order; those that it calls are none."""
+    stack: list[cst.CSTNode] = [handler]
+    while stack:
+        match node := stack.pop():
+            case cst.FunctionDef() | cst.Lambda() | cst.AssignTarget():
+                continue
+            case cst.Call(func=cst.Attribute(attr=cst.Name(value=method))) if METHODS.get(method) in {"rollback", "close"} or method.startswith("expunge"):
+                return
+            case cst.Call(func=func, args=arguments):
+                stack += reversed(arguments)
+                if isinstance(func, cst.Attribute):
+                    stack.append(func.value)
+                continue
+            case cst.Attribute(value=cst.Name()):
+                yield node
+        stack += reversed(node.children)
+
+
+def may_raise(index: Index, handler: cst.CSTNode, scope: Scope, path: str) -> bool:
+    """Whether a handler of a failed flush reads an attribute of what may be an object of a mapped class that was loaded: any but one made here."""
+    caught = handler.name.name if isinstance(handler, (cst.ExceptHandler, cst.ExceptStarHandler)) and handler.name is not None else None
+    for read in reads(handler):
+        name = read.value.value if isinstance(read.value, cst.Name) else ""
+        own = any(parameter.name == name for parameter in scope.parameters[1 if scope.owner is not None else 0 :])
+        bindings = [binding for binding in scope.bindings.get(name, ()) if binding.how != "annotation"]
+        if (isinstance(caught, cst.Name) and name == caught.value) or not (own or bindings) or any(binding.how == "import" for binding in bindings):
+            continue
+        if bindings and not own and all(isinstance(b.value, Call) and isinstance(index.value(b.value.function, scope, path), Class) for b in bindings):
+            continue  # what was made here stays readable
+        value = index.value(Name(name), scope, path)
+        if value is UNKNOWN or (isinstance(value, Instance) and is_column(index, Class(value.path, value.qualname), read.attr.value)):
+            return True
+    return False
