@@ -19,7 +19,7 @@ from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.tracking import engine_of
-from sa_session_lint.project.usage import runs_as_script
+from sa_session_lint.project.usage import is_left_over, runs_as_script
 from sa_session_lint.source import deep
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _body(source: Source, block: cst.CSTNode) -> Span:
 
 
 def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
-    """Whether it is about lifetime in code that only a script runs."""
+    """Whether it is about lifetime in code that only a script runs, or nobody any more."""
     if not config.SCOPE_TAGS & set(entry.tags):
         return False
     line = finding.span.line
@@ -254,7 +254,7 @@ def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span], index: I
     source = index.source(finding.path)
     functions = [s for s in outline.scopes.values() if s.kind == "function"] if source is not None else []
     around = [s for s in functions if source is not None and (span := source.span_of(outline.nodes[s.at])).line <= line <= span.end_line]
-    return any(runs_as_script(index, finding.path, scope) for scope in around)
+    return any(runs_as_script(index, finding.path, scope) or is_left_over(index, outline, scope) for scope in around)
 
 
 def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:

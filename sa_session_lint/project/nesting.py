@@ -14,7 +14,7 @@ from sa_session_lint.model.protocol import CONN
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.tracking import engine_of, followed, given_to, sketch_of
-from sa_session_lint.project.usage import callers, is_aside
+from sa_session_lint.project.usage import callers, is_aside, runs_as_script
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.invocation import bound
 from sa_session_lint.typestate.sketch import Sketch
@@ -44,8 +44,9 @@ def surrounded(index: Index, found: Outline, scope: Scope, alone: Followed) -> I
 
 
 def _ways_to(index: Index, outline: Outline, caller: Scope, call: Call, callee: Scope) -> list[Disjunct]:
-    """The ways on which a function runs a call itself: not in a lambda, not as a task. Tests and generators, of which nobody knows when they run, have none."""
-    sketch = None if is_aside(outline.path) or caller.is_generator else sketch_of(index, outline, caller)
+    """The ways on which a function runs a call itself: not in a lambda, not as a task. Tests, scripts and generators, of which nobody knows when they run, have none."""
+    aside = is_aside(outline.path) or runs_as_script(index, outline.path, caller)
+    sketch = None if aside or caller.is_generator else sketch_of(index, outline, caller)
     there = followed(index, outline, caller)
     found: list[Disjunct] = []
     for at, step in sketch.steps.items() if sketch is not None else ():

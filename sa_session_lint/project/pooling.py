@@ -130,13 +130,16 @@ def _routes(index: Index, call: Call, scope: Scope, path: str) -> bool:
 
 def lasts(index: Index, found: Outline, scope: Scope, call: Call) -> bool:
     """Whether what a call makes is made once: by a module, by a function that keeps it, by the only object of a class."""
-    if scope.kind != "function" or scope.outer:
+    if scope.kind != "function":
         return True
     around = scope.parent or found.module
     decorators = (index.value(d.function if isinstance(d, Call) else d, around, found.path) for d in scope.decorators)
     if any(isinstance(value, External) and value.dotted in v.CACHES for value in decorators):
         return True
     held = holders(scope, call)
+    shared = (binding for name in scope.outer for place in scope.enclosing() for binding in place.bindings.get(name, ()) if binding.within is scope)
+    if any(mentions(binding.value, held) for binding in shared):
+        return True
     me = Name(scope.parameters[0].name) if scope.owner is not None and scope.parameters else None
     for store in scope.stores:
         if mentions(store.value, held):

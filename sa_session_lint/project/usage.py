@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table
-from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
+from sa_session_lint.model.value import UNKNOWN, Class, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
 from sa_session_lint.project.outline import Outline, Scope
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+
+_COMMENT = re.compile(rb"#[^\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,40 @@ def is_dead(index: Index, scope: Scope) -> bool:
     """Whether nothing in the project but its definition names a plain function: nobody calls it, no framework finds it."""
     if scope.kind != "function" or scope.decorators or scope.owner is not None or scope.parent is None or scope.parent.kind != "module":
         return False
+    return _mentioned(index, scope.name) < 2
 
-    def search() -> bool:
-        word = re.compile(rb"(?<!\w)" + re.escape(scope.name.encode()) + rb"(?!\w)")
-        return sum(len(word.findall(index.data(path) or b"")) for path in index.files_with(scope.name)) < 2
 
-    return index.once(("dead", scope.name), search)
+def is_left_over(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether nothing names a function or method, or the class that it belongs to, though other files use what stands beside it: nobody has called it for long.
+    In a module that nobody uses, or in a class that inherits from a library's, it is for others to call."""
+    while scope.parent is not None and scope.parent.kind == "function":
+        scope = scope.parent
+    owner = scope.owner
+    outer = scope if owner is None else owner
+    if scope.decorators or outer.parent is not outline.module or (scope.name.startswith("__") and owner is None):
+        return False
+    if owner is not None and (owner.decorators or any(not isinstance(index.value(base, outline.module, outline.path), Class) for base in owner.bases)):
+        return False
+    beside = [s.name for s in outline.scopes.values() if s.parent is outline.module and s is not outer]
+    others = [path for path in index.files_with(stem(outline.path)) if path != outline.path]
+    if _mentioned(index, outer.name) < 2:
+        return any(_named_in(index, name, others) for name in beside)
+    methods = [] if owner is None else [s.name for s in outline.scopes.values() if s.parent is owner and s is not scope and not s.name.startswith("__")]
+    return owner is not None and not scope.name.startswith("__") and _mentioned(index, scope.name) < 2 and any(_named_in(index, name, others) for name in methods)
+
+
+def _mentioned(index: Index, name: str) -> int:
+    """How often the code of the project has a name; comments do not count."""
+    return index.once(("mentioned", name), lambda: sum(_count(index, name, path) for path in index.files_with(name)))
+
+
+def _named_in(index: Index, name: str, paths: list[str]) -> bool:
+    return any(_count(index, name, path) for path in paths if path in index.files_with(name))
+
+
+def _count(index: Index, name: str, path: str) -> int:
+    word = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
+    return len(word.findall(_COMMENT.sub(b"", index.data(path) or b"")))
 
 
 def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Call]]:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -115,3 +116,26 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
                 names_in(item, found, calls)
         case Const():
             pass
+
+
+def attributes_in(part: object) -> Iterator[tuple[str, str]]:
+    """Names, each with an attribute that an expression, or the key of a condition, reads of it. What is called is not read."""
+    match part:
+        case Attribute(Name(name), attribute) | ("attribute", ("name", str() as name), str() as attribute):
+            yield name, attribute
+        case Call(function, arguments, keywords):
+            if isinstance(function, Attribute):
+                yield from attributes_in(function.value)
+            for each in (*arguments, *(value for _, value in keywords)):
+                yield from attributes_in(each)
+        case Attribute(value, _) | Await(value) | Enter(value) | Each(value) | Star(value):
+            yield from attributes_in(value)
+        case Item(value, key):
+            yield from attributes_in(value)
+            yield from attributes_in(key)
+        case Row(items) | Text(items):
+            for each in items:
+                yield from attributes_in(each)
+        case tuple():
+            for each in part:
+                yield from attributes_in(each)

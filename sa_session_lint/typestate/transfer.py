@@ -32,7 +32,7 @@ from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
 from sa_session_lint.typestate.invocation import Invocation
 from sa_session_lint.typestate.methods import Methods
-from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in
 from sa_session_lint.typestate.slicing import wanted
 from sa_session_lint.typestate.state import (
     Abstract,
@@ -77,6 +77,8 @@ class Transfer(Values):
         self.methods = Methods(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
+        self.read: dict[int, tuple[tuple[str, str], ...]] = {}
+        self.has_savepoint = any(isinstance(s.value, Call) and isinstance(s.value.function, Attribute) and s.value.function.name == "begin_nested" for s in sketch.steps.values())
         self.told = {at for step in sketch.steps.values() for at in self.told_by(step)}
 
     def told_by(self, step: SketchStep) -> Iterator[int]:
@@ -105,6 +107,13 @@ class Transfer(Values):
                     way.update(loc, stored=None)
                 if state.kept and self.may_wait(step, way):
                     way.update(loc, lent=None, kept=False)
+        if (expired := self.expired(step, way)) is not None:
+            way.faults.append(("use of inactive", expired, way.state(expired).poisoned))
+            way.clear()
+            way.raising = "sql"
+            if step.error is not None or step.misuse is not None:
+                yield step.error or step.misuse or RAISED, way
+            return
         match step.op:
             case "call" if isinstance(step.value, Call):
                 yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
@@ -162,6 +171,26 @@ class Transfer(Values):
                 yield from self.suspend(step, way)
             case _:
                 yield from self.passed(step, way)
+
+    def expired(self, step: SketchStep, way: Way) -> Loc | None:
+        """The session whose failed flush has expired an object of which a step reads an attribute: that raises. A savepoint expires less."""
+        failed = {loc for loc, state in way.heap.items() if state.txn is INACTIVE and state.poisoned is not None and "nested" not in state.blocks}
+        if not failed or self.has_savepoint:
+            return None
+        for name, attribute in self.reads(step):
+            held = way.env.get(name)
+            if isinstance(held, Object) and held.loaded and held.model is not None and held.loc in failed and self.facts.is_column(held.model, attribute):
+                return held.loc
+        return None
+
+    def reads(self, step: SketchStep) -> tuple[tuple[str, str], ...]:
+        """The names and attributes that a step reads."""
+        if id(step) not in self.read:
+            parts: list[object] = [step.value, *(value for _, value in step.targets)]
+            if step.condition is not None:
+                parts += [step.condition.subject, step.condition.key]
+            self.read[id(step)] = tuple(dict.fromkeys(pair for part in parts for pair in attributes_in(part)))
+        return self.read[id(step)]
 
     def may_wait(self, step: SketchStep, way: Way) -> bool:
         """Whether a step may wait for work that was put somewhere: whatever is not a method of something that is followed."""

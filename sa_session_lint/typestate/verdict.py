@@ -140,10 +140,10 @@ def intrusions(found: Followed) -> Iterator[Met]:
     for met in found.met:
         if met.kind != "ended by callee":
             continue
-        later = reachable(found.sketch, met.step)
+        state = _state(met.disjunct, met.loc)
+        later = reachable(found.sketch, met.step, state.opened if state is not None else None)
         after = [other for other in found.met if other.loc == met.loc and other.step in later]
         written = {other.related for other in after if other.kind == "written"}
-        state = _state(met.disjunct, met.loc)
         if any(
             other.kind == "saved" and other.related in written and (other.step, other.loc) not in ended
             and other.related != Place(found.sketch.function.path, found.sketch.steps[other.step].at)
@@ -152,14 +152,16 @@ def intrusions(found: Followed) -> Iterator[Met]:
             yield met
 
 
-def reachable(sketch: Sketch, step: int) -> set[int]:
-    """The steps, and the ends, that may follow a step when all goes well."""
+def reachable(sketch: Sketch, step: int, opened: Place | None = None) -> set[int]:
+    """The steps, and the ends, that may follow a step when all goes well, before a session is `opened` anew."""
     found: set[int] = set()
     stack = list(sketch.steps[step].next)
     while stack:
         at = stack.pop()
         if at not in found:
             found.add(at)
+            if at in sketch.steps and opened == Place(sketch.function.path, sketch.steps[at].at):
+                continue
             stack += sketch.steps[at].next if at in sketch.steps else ()
     return found
 
