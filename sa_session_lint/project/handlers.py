@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from sa_session_lint.model.expression import Call, Name
+from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
 from sa_session_lint.project.mapping import is_column
@@ -75,6 +75,8 @@ def may_raise(index: Index, handler: cst.CSTNode, scope: Scope, path: str) -> bo
             continue
         if bindings and not own and all(isinstance(b.value, Call) and isinstance(index.value(b.value.function, scope, path), Class) for b in bindings):
             continue  # what was made here stays readable
+        if any(isinstance(call.function, Attribute) and call.function.name == "add" and Name(name) in call.arguments for call in scope.calls):
+            continue  # and so does what is added here: who adds an object has it from somewhere else
         value = index.value(Name(name), scope, path)
         if value is UNKNOWN or (isinstance(value, Instance) and is_column(index, Class(value.path, value.qualname), read.attr.value)):
             return True
