@@ -458,8 +458,9 @@ class Transfer(Values):
 
 
 def _is_second_error(way: Way) -> bool:
-    """Whether something unknown, which has nothing to do with sessions, would raise while one waits for its rollback. That errors meet is too far away."""
-    return not way.faults and way.raising is None and any(state.txn is INACTIVE for state in way.heap.values())
+    """Whether something unknown, which does not get the session, would raise while that waits for its rollback. That errors meet is too far away."""
+    waiting = {loc for loc, state in way.origin.heap if state.txn is INACTIVE}
+    return not way.faults and way.raising is None and any(way.state(loc).txn is INACTIVE for loc in waiting)
 
 
 def _values_read(key: object) -> set[str]:

@@ -150,7 +150,7 @@ class _Walk:
 
     def closed_for_good(self, where: str, fit: set[Here], event: Event) -> str | None:
         """The run ends at the use of a session that was closed: the model has to know that."""
-        if event.pardoned or event.what == "outside" or any(h.doubt or state.owner == "given" for h in fit for _, state in h.way.heap):
+        if event.pardoned or event.what == "outside" or any(h.doubt or state.owner in {"given", "passed"} for h in fit for _, state in h.way.heap):
             raise _Unclaimed
         if any(kind == "use after close" for h in fit for _, _, faults in self.after(h) for kind, _ in faults):
             return None
