@@ -7,7 +7,7 @@ from sa_session_lint.model.expression import Attribute
 from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
-from sa_session_lint.typestate.verdict import caught
+from sa_session_lint.typestate.verdict import catches, caught
 
 
 class SessionUsedInExceptBeforeRollback(FlowCheck):
@@ -18,7 +18,7 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
         self.read: set[int] = set()
         for step, ways in found.ways.items():
             if step in found.sketch.steps and found.sketch.steps[step].op == "catch" and not self.has_savepoint(found):
-                for way in ways:
+                for way in ways if catches(found, step) else ():
                     self.handler(step, way)
         super().function(found)
 
@@ -36,6 +36,6 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
 
     def fault(self, met: Met) -> None:
         handler = caught(self.found, met.step, met.disjunct, met.loc)
-        if self.found.sketch.steps[met.step].handler and (handler is None or handler[0] not in self.read):
+        if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))

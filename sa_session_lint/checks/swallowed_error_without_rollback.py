@@ -9,7 +9,7 @@ from sa_session_lint.model.protocol import METHODS, TERMINALS
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.handlers import handlers_around, may_raise
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.verdict import came_back, caught
+from sa_session_lint.typestate.verdict import came_back, catches, caught
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
@@ -33,10 +33,10 @@ class SwallowedErrorWithoutRollback(FlowCheck):
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
 
     def may_raise(self, met: Met, failed: Place) -> bool:
-        """Whether the handler itself may raise, since it reads an object that the failed flush has expired."""
+        """Whether the handler gets another error than that of the flush, or may itself raise, since it reads an object that the failed flush has expired."""
         handler = caught(self.found, met.step, met.disjunct, met.loc)
         if handler is not None and not came_back(self.found, met.step, met.disjunct, met.loc):
-            return may_raise(self.index, self.node(handler[0]), self.around, self.file.path)
+            return not catches(self.found, handler[0]) or may_raise(self.index, self.node(handler[0]), self.around, self.file.path)
         around = handlers_around(self.index, failed)
         return around is not None and any(may_raise(self.index, each, around[0], failed.path) for each in around[1])
 

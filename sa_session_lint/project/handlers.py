@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sa_session_lint.project.outline import Scope
 
 
+_ENDS = frozenset({"rollback", "close", "sql", "bulk", "flush", "commit", "nested", "begin"})
+"""What is done to a session either ends its trouble, or raises before the next read does."""
+
+
 def handlers_around(index: Index, place: Place) -> tuple[Scope, tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...]] | None:
     """The function that makes a call, and the handlers of the innermost `try` block there that holds it."""
     outline = index.outline(place.path)
@@ -46,13 +50,13 @@ def _around(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
 
 
 def reads(handler: cst.CSTNode) -> Iterator[cst.Attribute]:
-    """The attributes that a handler reads of plain names before it rolls back, in order; those that it calls are none."""
+    """The attributes that a handler reads of plain names before it does anything to a session, in order; those that it calls are none."""
     stack: list[cst.CSTNode] = [handler]
     while stack:
         match node := stack.pop():
             case cst.FunctionDef() | cst.Lambda() | cst.AssignTarget():
                 continue
-            case cst.Call(func=cst.Attribute(attr=cst.Name(value=method))) if METHODS.get(method) in {"rollback", "close"} or method.startswith("expunge"):
+            case cst.Call(func=cst.Attribute(attr=cst.Name(value=method))) if METHODS.get(method) in _ENDS or method.startswith("expunge"):
                 return
             case cst.Call(func=func, args=arguments):
                 stack += reversed(arguments)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
-_COMMENT = re.compile(rb"#[^\n]*")
+_COMMENT = re.compile(rb"#[^\n]*|^[ \t]*(from[^\n]*)?import(\s*\([^)]*\)|[^\n]*)", re.MULTILINE)
+"""A comment, or an import: what is imported need not be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,13 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
+class Caught:
+    """The exception that a handler has caught; `sql`: that of a statement or a flush."""
+
+    sql: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A coroutine: the call is made when it is awaited. `used` are the sessions that it surely works with."""
 
@@ -178,7 +185,7 @@ class Bound:
     unknown: bool = False
 
 
-Abstract: TypeAlias = "Ref | Handle | Rows | Object | Pending | Job | Scope | Managed | Record | Group | Known | Some | Bound | None"
+Abstract: TypeAlias = "Ref | Caught | Handle | Rows | Object | Pending | Job | Scope | Managed | Record | Group | Known | Some | Bound | None"
 """What a name holds; None: nothing that is followed."""
 
 

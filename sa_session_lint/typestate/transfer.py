@@ -36,6 +36,7 @@ from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in
 from sa_session_lint.typestate.slicing import wanted
 from sa_session_lint.typestate.state import (
     Abstract,
+    Caught,
     Condition,
     Disjunct,
     Group,
@@ -159,11 +160,12 @@ class Transfer(Values):
                     yield step.error, way
             case "catch":
                 if way.raising != "sql" or not v.FLUSH_ERRORS.isdisjoint(step.names):
+                    error = Caught(way.raising == "sql")
                     way.raising = None
                     way.clear()
                     for target, _ in step.targets:
                         if isinstance(target, Name):
-                            way.bind(target.name, Some())
+                            way.bind(target.name, error)
                     yield step.next[0], way
             case "dispatch":
                 yield from self.dispatch(step, way)
@@ -310,7 +312,7 @@ class Transfer(Values):
         value = self.evaluate(condition.subject, way) if condition.subject is not None else None
         for name in sorted(_values_read(condition.key)):
             self.taken_for_result(Name(name), way.env.get(name), way)
-        settled = _settled(condition.kind, value)
+        settled = False if _is_other_error(condition.subject, way) else _settled(condition.kind, value)
         if settled is not None:
             if settled == positive:
                 yield way
@@ -455,6 +457,15 @@ class Transfer(Values):
             error.faults = []
             error.raising = "other"
             yield step.error, error
+
+
+def _is_other_error(asked: Expression | None, way: Way) -> bool:
+    """Whether it is asked if the error of a statement or a flush, which has been caught, is one of another kind."""
+    match asked:
+        case Call(Name("isinstance"), (Name(name), kinds)) if way.env.get(name) == Caught(True):
+            each = kinds.items if isinstance(kinds, Row) else (kinds,)
+            return all(isinstance(kind, (Name, Attribute)) and kind.name not in v.FLUSH_ERRORS | v.SQL_ERRORS for kind in each)
+    return False
 
 
 def _is_second_error(way: Way) -> bool:

@@ -33,6 +33,7 @@ from sa_session_lint.model.value import Class, External, Instance, Made, Method,
 from sa_session_lint.typestate.sketch import Sketch, names_in
 from sa_session_lint.typestate.state import (
     Abstract,
+    Caught,
     Group,
     Known,
     Loc,
@@ -94,7 +95,7 @@ class Values:
                 if name in self.sketch.locals:
                     return None
                 return self.ambient(expression, way)
-            case Call(function=Name("str" | "repr"), arguments=(told,)) if isinstance(self.evaluate(told, way), Some):
+            case Call(function=Name("str" | "repr"), arguments=(told,)) if isinstance(self.evaluate(told, way), (Some, Caught)):
                 return Some()  # the text of an exception
             case Call(at=at) | Choice(at=at):
                 return way.env.get(at)

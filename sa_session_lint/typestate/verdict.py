@@ -9,6 +9,7 @@ from sa_session_lint.flow.graph import RAISED, RETURNED
 from sa_session_lint.model.expression import Attribute, Await, Call
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, METHODS, Txn
 from sa_session_lint.model.value import Place
+from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, holding, locs_in
@@ -299,6 +300,11 @@ def caught(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> tuple[in
         entered = here if of is not None and of.op == "catch" else entered
         here = found.came.get(here)
     return entered
+
+
+def catches(found: Followed, handler: int) -> bool:
+    """Whether a handler gets what a failed flush raises, and not what something else made of it."""
+    return not FLUSH_ERRORS.isdisjoint(found.sketch.steps[handler].names)
 
 
 def came_back(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> bool:
