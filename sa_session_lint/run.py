@@ -17,6 +17,7 @@ from sa_session_lint import catalogue, checks, config, suppress
 from sa_session_lint.finding import Failure, Finding, Severity, Span
 from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
+from sa_session_lint.project.importable import is_importable
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.project.usage import is_left_over, runs_as_script
@@ -231,6 +232,7 @@ def _check_file(
     walk(source.module, running, on_error=lambda visitor, error: broke(visitor.rule, error))
     scripts = [_body(source, outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
     findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], scripts, index, outline)]
+    findings = findings if findings and is_importable(index, path) else []
     codes = {entry.name: entry.code for entry in entries.entries.values()}
     outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying if rule.name not in broken])
     return sorted(

@@ -1,0 +1,38 @@
+"""Whether a module can be imported at all: code below a relative import of a name that is not there never runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sa_session_lint.model.expression import Imported
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_DYNAMIC = (b"globals()", b"__getattr__", b"sys.modules", b"exec(", b"setattr(")
+
+
+def is_importable(index: Index, path: str, depth: int = 3) -> bool:
+    """Whether no relative import that a module makes in any case, or that one of the modules makes which it so imports, fails for want of a name.
+    A module that is not there may be made by the build, and absolute imports may be of anything that is installed."""
+    return index.once(("importable", path, depth), lambda: _is_importable(index, path, depth))
+
+
+def _is_importable(index: Index, path: str, depth: int) -> bool:
+    found = index.outline(path) if depth and path.endswith(".py") else None
+    bindings = (binding for each in found.module.bindings.values() for binding in each) if found is not None else ()
+    for imported in (binding.value for binding in bindings if binding.sure and isinstance(binding.value, Imported)):
+        if imported.level and imported.name is not None:
+            other = index.modules.find(imported.module, imported.level, path)
+            if other is not None and not (_has(index, other, imported, path) and is_importable(index, other, depth - 1)):
+                return False
+    return True
+
+
+def _has(index: Index, path: str, imported: Imported, importer: str) -> bool:
+    """Whether a module has a name, or a module of that name in it; one that makes its names as it runs may have any."""
+    inner = f"{imported.module}.{imported.name}" if imported.module else str(imported.name)
+    found, data = index.outline(path), index.data(path) or b""
+    if found is None or found.stars or any(word in data for word in _DYNAMIC) or index.modules.find(inner, imported.level, importer) is not None:
+        return True
+    return imported.name in found.module.bindings
