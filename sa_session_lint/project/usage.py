@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
+_ENDLESS = re.compile(rb"while (True|1):")
 _COMMENT = re.compile(rb"#[^\n]*|^[ \t]*(from[^\n]*)?import(\s*\([^)]*\)|[^\n]*)", re.MULTILINE)
 """A comment, or an import: what is imported need not be used."""
 
@@ -81,13 +82,23 @@ def all_callers(index: Index, path: str, scope: Scope, depth: int = 3) -> tuple[
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
-    """Whether a function is only called, as far as that can be traced, by what stands under `if __name__ == "__main__"`."""
-    if scope.under_main:
+    """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
+    what stands under `if __name__ == "__main__"`."""
+    if scope.under_main or is_command(index, path, scope):
         return True
     if scope.kind != "function" or scope.decorators or scope.owner is not None or not depth:
         return False
     found = callers(index, path, scope)
     return bool(found) and all(call.at in caller.in_main or runs_as_script(index, outline.path, caller, depth - 1) for outline, caller, call in found)
+
+
+def is_command(index: Index, path: str, scope: Scope) -> bool:
+    """Whether click or typer runs a function when a command is given: `@cli.command()`. One that goes on for ever is a worker."""
+    found = index.outline(path)
+    names = (_named(each.function if isinstance(each, Call) else each) for each in scope.decorators)
+    if found is None or "command" not in names or not any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports):
+        return False
+    return _ENDLESS.search(index.data(path) or b"") is None
 
 
 def is_dead(index: Index, scope: Scope) -> bool:
