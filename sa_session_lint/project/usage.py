@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table
-from sa_session_lint.model.value import UNKNOWN, Class, Function, Method, Module, Place, Registry, Session, Value
+from sa_session_lint.model.value import UNKNOWN, Class, External, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
 from sa_session_lint.project.outline import Outline, Scope
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
-_ENDLESS = re.compile(rb"while (True|1):")
+_ENDLESS = re.compile(r"\s*while (True|1):")
 _COMMENT = re.compile(rb"#[^\n]*|^[ \t]*(from[^\n]*)?import(\s*\([^)]*\)|[^\n]*)", re.MULTILINE)
 """A comment, or an import: what is imported need not be used."""
 
@@ -86,19 +86,31 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
     what stands under `if __name__ == "__main__"`."""
     if scope.under_main or is_command(index, path, scope):
         return True
-    if scope.kind != "function" or scope.decorators or scope.owner is not None or not depth:
+    if scope.kind != "function" or scope.owner is not None or not depth or not all(_runs_each_time(index, d, scope, path) for d in scope.decorators):
         return False
-    found = callers(index, path, scope)
+    found = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
     return bool(found) and all(call.at in caller.in_main or runs_as_script(index, outline.path, caller, depth - 1) for outline, caller, call in found)
 
 
+def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
+    """Whether a decorator leaves a function one that is called: it may be called again when it fails."""
+    value = index.value(decorator.function if isinstance(decorator, Call) else decorator, scope.parent or scope, path)
+    return isinstance(value, External) and value.dotted in v.TRANSPARENT | v.RETRYING
+
+
 def is_command(index: Index, path: str, scope: Scope) -> bool:
-    """Whether click or typer runs a function when a command is given: `@cli.command()`. One that goes on for ever is a worker."""
+    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `parser.set_defaults(func=f)`. One that goes on for ever is
+    a worker."""
     found = index.outline(path)
+    if not scope.decorators and scope.kind == "function":
+        chosen = (index.value(value, at, o.path) for o, at, call in index.calls_with("set_defaults", scope.name) for _, value in call.keywords if value == Name(scope.name))
+        return any(same_function(value, path, scope.qualname) for value in chosen)
     names = (_named(each.function if isinstance(each, Call) else each) for each in scope.decorators)
-    if found is None or "command" not in names or not any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports):
+    source = index.source(path)
+    if found is None or source is None or "command" not in names or not any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports):
         return False
-    return _ENDLESS.search(index.data(path) or b"") is None
+    span = source.span_of(found.nodes[scope.at])
+    return not any(_ENDLESS.match(line) for line in source.text.splitlines()[span.line - 1 : span.end_line])
 
 
 def is_dead(index: Index, scope: Scope) -> bool:
