@@ -72,9 +72,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """None, True, False, a string or a whole number."""
+    """None, True, False, a string or a number."""
 
-    value: str | int | bool | None
+    value: str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,7 @@ class Nothing:
 class Constant:
     """A constant other than None."""
 
-    value: str | int | bool
+    value: str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)

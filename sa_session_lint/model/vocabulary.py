@@ -101,6 +101,9 @@ COROUTINES = frozenset(
 )  # fmt: skip
 """Methods of AsyncSession and async_scoped_session that do nothing until awaited (measured on 1.4, 2.0 and 2.1)."""
 
+NO_COROUTINES = frozenset({"add", "add_all", "expire", "expire_all", "expunge", "expunge_all", "in_transaction", "is_modified"})
+"""Methods of AsyncSession that are plain functions: https://docs.sqlalchemy.org/en/20/orm/extensions/asyncio.html#sqlalchemy.ext.asyncio.AsyncSession"""
+
 OF_COROUTINES = frozenset({"send", "throw", "close", "cr_await", "cr_frame", "cr_running", "__await__"})
 """Attributes that a coroutine has."""
 
@@ -128,7 +131,7 @@ CALM_CALLS = frozenset(
 CALM_METHODS = frozenset(
     {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "append", "extend", "items", "keys", "values", "strip", "lower", "upper",
      "startswith", "endswith", "format", "join", "split", "filter", "filter_by", "where", "order_by", "limit", "offset", "options", "group_by",
-     "setdefault", "copy", "add_argument", "isoformat", "utcnow", "now", "total_seconds", "select_from", "outerjoin", "having", "distinct", "print_exc", "format_exc",
+     "setdefault", "copy", "pop", "popitem", "replace", "lstrip", "rstrip", "title", "capitalize", "encode", "strftime", "timestamp", "sort", "reverse", "discard", "clear", "add_argument", "isoformat", "utcnow", "now", "total_seconds", "select_from", "outerjoin", "having", "distinct", "print_exc", "format_exc",
      "close", "rollback", "remove", "expunge", "expunge_all", "expire", "expire_all", "add", "add_all"}
 )  # fmt: skip
 """Methods of the kind; closing and rolling back may fail, but there is nothing that the code under check could do about that."""

@@ -465,7 +465,7 @@ class _Lowering:
         text = node.raw_value
         return OPAQUE if "\\" in text or "b" in node.prefix.lower() else Const(text)
 
-    def integer(self, node: cst.Integer) -> Expression:
+    def number(self, node: cst.Integer | cst.Float) -> Expression:
         return Const(node.evaluated_value)
 
 
@@ -490,7 +490,7 @@ _EXPRESSIONS: dict[type[cst.CSTNode], Callable[[_Lowering, Any], Expression]] = 
     cst.Comparison: _Lowering.comparison, cst.UnaryOperation: _Lowering.unary, cst.NamedExpr: _Lowering.walrus, cst.Yield: _Lowering.yield_,
     cst.Lambda: _Lowering.lambda_, cst.GeneratorExp: _Lowering.comprehension, cst.ListComp: _Lowering.comprehension,
     cst.SetComp: _Lowering.comprehension, cst.DictComp: _Lowering.comprehension, cst.FormattedString: _Lowering.formatted,
-    cst.ConcatenatedString: _Lowering.concatenated, cst.SimpleString: _Lowering.string, cst.Integer: _Lowering.integer,
+    cst.ConcatenatedString: _Lowering.concatenated, cst.SimpleString: _Lowering.string, cst.Integer: _Lowering.number, cst.Float: _Lowering.number,
 }  # fmt: skip
 
 

@@ -15,8 +15,8 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import RETURNED, Step
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Const, Enter, Expression, Series, Star
-from sa_session_lint.model.value import External, Function, Made, Method
+from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Enter, Expression, Series, Star
+from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method
 from sa_session_lint.project.outline import Outline, Scope
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def takes_time(index: Index, call: Call, scope: Scope, path: str, frames: int = 
     value = index.value(call.function, scope, path)
     match value:
         case External(dotted):
-            return _external(index, dotted, call)
+            return _external(index, dotted, call, scope, path)
         case Function():
             return _function(index, replace(value, receiver=None), frames)
         case Method(Made(dotted), name):
@@ -67,9 +67,11 @@ def takes_time(index: Index, call: Call, scope: Scope, path: str, frames: int = 
     return _service(index, call, scope, path)
 
 
-def _external(index: Index, dotted: str, call: Call) -> When | None:
-    if dotted.rpartition(".")[2] == "sleep" and call.arguments == (Const(0),):
-        return None  # lets others run, and waits for nothing
+def _external(index: Index, dotted: str, call: Call, scope: Scope, path: str) -> When | None:
+    if dotted.rpartition(".")[2] == "sleep":
+        pause = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
+        if not isinstance(pause, Constant) or not isinstance(pause.value, (int, float)) or pause.value < 1:
+            return None  # lets others run, or keeps to the pace that somebody asks for
     if dotted in {"smtplib.SMTP", "smtplib.SMTP_SSL"} and not call.arguments and not call.keywords:
         return None  # connects later
     if dotted in v.SLOW_AWAITED:

@@ -224,6 +224,10 @@ class Calls:
             case Ref() | Bound() | Rows():
                 self.of.concurrency.returned(value, way)
                 return [(way, value)], [way.copy()]
+        if isinstance(expression.value, Call) and isinstance(method := expression.value.function, Attribute) and method.name in v.NO_COROUTINES:
+            session = of.evaluate(method.value, way)
+            if isinstance(session, Ref) and way.state(session.loc).kind == "async":
+                return [], [way.copy()]  # gives None, which cannot be awaited
         found = of.value(expression)
         if isinstance(found, Session):
             return self.given(found, of.place(expression.at), (), way)

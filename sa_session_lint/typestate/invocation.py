@@ -132,8 +132,8 @@ class Invocation:
                     own = owners[back[loc]]
                     if kind in SOMETIMES and own.txn not in LEADING[kind]:
                         continue  # what went before happened in the called function as well
-                    if kind == "lost":
-                        continue  # who closes the session of another ends that other's transaction, which is a fault of its own
+                    if kind in {"lost", "ended by callee"}:
+                        continue  # who closes the session of another ends that other's transaction, which is a fault of its own; and whose work was halfway is known there
                     if kind in {"saved", "written"}:
                         each.faults.append((kind, back[loc], own.unsaved if related == CALLERS else at))
                     elif kind == "held across":

@@ -165,7 +165,7 @@ class Group:
 class Known:
     """A constant."""
 
-    value: str | int | bool | None
+    value: str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
