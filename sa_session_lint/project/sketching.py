@@ -11,7 +11,7 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row, is_super
+from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row, Text, is_super
 from sa_session_lint.model.protocol import METHODS, TABLE, WRITES, Txn
 from sa_session_lint.model.value import (
     UNKNOWN,
@@ -232,7 +232,8 @@ class _Sketching:
                 written = self.expression(target)
                 if isinstance(node, cst.AugAssign) and isinstance(written, Attribute):
                     return made._replace(targets=((written, OPAQUE),))
-                return made._replace(targets=tuple((Name(n), OPAQUE) for n in _names(target)))
+                counts = isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign) and isinstance(node.value, cst.Integer)
+                return made._replace(targets=tuple((Name(n), Text() if counts else OPAQUE) for n in _names(target)))  # what was counted is not zero
             case ("enter" | "leave"), cst.WithItem():
                 value = self.expression(node.item)
                 targets = () if node.asname is None else tuple(self.targets(node.asname.name, Enter(value)))
