@@ -126,14 +126,16 @@ class _Sketching:
         constant = {t.name for s in steps.values() for t, value in s.targets if s.op == "bind" and isinstance(t, Name) and isinstance(value, Const)}
         flags = {a.name for step in steps.values() for a in _handed(step) if self.matters(step.value or OPAQUE, tracked)} & constant
         conditions = {at: step.condition for at, step in steps.items() if step.op == "test" and step.condition is not None}
+        errors = {t.name for s in steps.values() if s.op == "catch" for t, _ in s.targets if isinstance(t, Name)}
+        kinds = {at for at, condition in conditions.items() if errors and _asks_kind(condition.subject, errors)}
         unread = self.coroutines(steps)
         tested = {at for at, step in steps.items() if unread and step.op == "test" and step.condition is not None and step.condition.names & unread}
         while True:
             touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
-            tests = self.remembered(conditions, tracked | flagged)
+            tests = self.remembered(conditions, tracked | flagged) | kinds
             if tests:
                 decides = decisive(steps, touching)
-                tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged)
+                tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged) | (kinds & decides)
             more = flags.union(*(conditions[at].names for at in tests))
             if more == flags:
                 return touching | tests | tested | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
@@ -474,6 +476,14 @@ def _names(node: cst.CSTNode) -> list[str]:
     if isinstance(node, (cst.Tuple, cst.List)):
         return [name for element in node.elements for name in _names(element.value)]
     return []
+
+
+def _asks_kind(subject: Expression | None, errors: set[str]) -> bool:
+    """Whether a condition asks of which kind an error is that was caught: `isinstance(error, IntegrityError)`."""
+    match subject:
+        case Call(Name("isinstance"), (Name(name), _)):
+            return name in errors
+    return False
 
 
 def _key(node: cst.CSTNode) -> tuple[object, ...] | None:
