@@ -51,11 +51,11 @@ class Clock:
         """Count every call of a function as a stage of its own."""
         function: Callable[..., Any] = getattr(owner, attribute)
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             self.lap(self.stages[-1])
             self.stages.append(name)
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 self.lap(self.stages.pop())
 
