@@ -5,7 +5,7 @@
 Each TREE is a project and is only read. Where a function is free of findings and holds a correct pattern (`with Maker() as s:`, a rollback in a handler,
 a close in a `finally`), an operator of tools/mutation makes a mutant of it: one file changed within one function, surely a bug, with the rule that must
 be reported there. Each function gives one mutant per operator; --limit keeps N per operator and tree, drawn by --seed. Tests, migrations, notebooks
-and what only a script runs are left out, since leaks are no findings there.
+and what only a script runs, or nobody any more, are left out, since leaks are no findings there.
 
 Printed: a line per mutant (tree, path, function, operator, rule, and `caught`, `missed` or the other rules reported there), then a table per rule. With
 --list nothing is linted, and every function counts as free of findings; with --show the diffs of what was missed, or listed, are printed, too.
@@ -35,7 +35,7 @@ from sa_session_lint.project.environment import Pins
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline
-from sa_session_lint.project.usage import runs_as_script
+from sa_session_lint.project.usage import is_left_over, runs_as_script
 from sa_session_lint.run import _check_file as check_file
 from sa_session_lint.source import Source, deep
 
@@ -117,7 +117,7 @@ def mutants(index: Index, path: str, operators: frozenset[str]) -> Iterator[tupl
         if isinstance(node, cst.FunctionDef):
             body = Body(index, outline, node)
             found = [(name, rule, swaps) for name in sorted(operators) for rule, swaps in OPERATORS[name](body)]
-            for name, rule, swaps in found if found and not runs_as_script(index, path, scope) else ():
+            for name, rule, swaps in found if found and not runs_as_script(index, path, scope) and not is_left_over(index, outline, scope) else ():
                 yield name, scope.qualname, functools.partial(made, index, path, scope.qualname, name, rule, swaps)
 
 

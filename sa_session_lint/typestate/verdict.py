@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
@@ -78,6 +78,8 @@ def leaks(found: Followed) -> Iterator[Leak]:
                     continue  # nothing was asked of it: it goes with the last name that leads to it
                 if end == RAISED and _saves_nothing(found, disjunct, loc):
                     continue
+                if origin in closes and _passes(found, (end, disjunct), closes[origin], state.opened):
+                    continue  # a helper is reached that does not close it: that is the helper's fault
                 seen.add(origin)
                 last = _raised_at(found, end, disjunct)
                 every = tuple(closes.get(origin, ()))
@@ -174,6 +176,16 @@ def _raised_at(found: Followed, end: int, way: Disjunct) -> int | None:
         here = found.came.get(here)
     step = found.sketch.steps.get(here[0]) if here is not None and end == RAISED else None
     return step.at if step is not None else None
+
+
+def _passes(found: Followed, here: tuple[int, Disjunct] | None, places: Iterable[Place], opened: Place) -> bool:
+    """Whether a way leads past one of these places since a session was opened."""
+    numbers = {place.at for place in places}
+    while here is not None and ((step := found.sketch.steps.get(here[0])) is None or step.at != opened.at):
+        if step is not None and step.at in numbers:
+            return True
+        here = found.came.get(here)
+    return False
 
 
 def _saves_nothing(found: Followed, way: Disjunct, loc: Loc) -> bool:
