@@ -24,7 +24,7 @@ _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)
 
 _ENDLESS = re.compile(r"\s*while (True|1):")
 _COMMENT = re.compile(rb"#[^\n]*|^[ \t]*(from[^\n]*)?import(\s*\([^)]*\)|[^\n]*)", re.MULTILINE)
-"""A comment, or an import: what is imported need not be used."""
+"""A comment, or an import: what is imported need not be used, unless that gives it another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ def _named_in(index: Index, name: str, paths: list[str]) -> bool:
 
 def _count(index: Index, name: str, path: str) -> int:
     word = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
-    return len(word.findall(_COMMENT.sub(b"", index.data(path) or b"")))
+    code = _COMMENT.sub(lambda found: found[0] if b"import" in found[0] and b" as " in found[0] else b"", index.data(path) or b"")
+    return len(word.findall(code))
 
 
 def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Call]]:
