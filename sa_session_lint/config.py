@@ -33,6 +33,8 @@ MIGRATIONS = (
 SCRIPTS = ("scripts/",)
 # What lives as long as a script does needs no scope, and what it does after an error matters little: rules with these tags are off in tests, migrations and scripts.
 SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit", "recovery"))
+# Of these, what does no harm in a function that runs once, when the program starts.
+ONCE_TAGS = frozenset(("leak", "connection"))
 
 
 class Rule(Protocol):

@@ -19,8 +19,8 @@ from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.importable import is_importable
 from sa_session_lint.project.index import Index
+from sa_session_lint.project.running import is_left_over, runs_as_script, runs_at_start
 from sa_session_lint.project.tracking import engine_of
-from sa_session_lint.project.usage import is_left_over, runs_as_script
 from sa_session_lint.source import deep
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _check_file(
             broke(rule.name, error)
     walk(source.module, running, on_error=lambda visitor, error: broke(visitor.rule, error))
     scripts = [_body(source, outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
-    findings = [f for c in running for f in c.findings if not _as_script(f, entries.entries[c.rule], scripts, index, outline)]
+    findings = [f for c in running for f in c.findings if not _is_idle(f, entries.entries[c.rule], scripts, index, outline)]
     findings = findings if findings and is_importable(index, path) else []
     codes = {entry.name: entry.code for entry in entries.entries.values()}
     outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying if rule.name not in broken])
@@ -246,17 +246,18 @@ def _body(source: Source, block: cst.CSTNode) -> Span:
     return source.span_of(getattr(block, "body", block))
 
 
-def _as_script(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
-    """Whether it is about lifetime in code that only a script runs, or nobody any more."""
-    if not config.SCOPE_TAGS & set(entry.tags):
-        return False
+def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
+    """Whether it is about code that never runs, or about lifetime in code that only a script runs, or the start of a program."""
     line = finding.span.line
-    if any(block.line <= line <= block.end_line for block in scripts):
+    tags = config.SCOPE_TAGS & set(entry.tags)
+    if tags and any(block.line <= line <= block.end_line for block in scripts):
         return True
     source = index.source(finding.path)
     functions = [s for s in outline.scopes.values() if s.kind == "function"] if source is not None else []
     around = [s for s in functions if source is not None and (span := source.span_of(outline.nodes[s.at])).line <= line <= span.end_line]
-    return any(runs_as_script(index, finding.path, scope) or is_left_over(index, outline, scope) for scope in around)
+    if any(is_left_over(index, outline, scope) or (tags and runs_as_script(index, finding.path, scope)) for scope in around):
+        return True
+    return bool(tags & config.ONCE_TAGS) and any(runs_at_start(index, finding.path, scope) for scope in around)
 
 
 def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:

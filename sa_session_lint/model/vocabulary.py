@@ -61,6 +61,14 @@ ASGI_APPS = frozenset(
 )  # fmt: skip
 FLASK_APPS = frozenset({"flask.Flask", "flask.app.Flask", "flask.Blueprint", "flask.blueprints.Blueprint"})
 FLASK_APP = frozenset({"flask.Flask", "flask.app.Flask"})
+CELERY_STARTS = frozenset({"worker_init", "worker_process_init", "worker_ready", "celeryd_init"})
+"""Signals that a worker sends once: https://docs.celeryq.dev/en/stable/userguide/signals.html#worker-signals"""
+APPLICATIONS = frozenset(
+    {"fastapi.FastAPI", "fastapi.applications.FastAPI", "starlette.applications.Starlette", "litestar.Litestar", "flask.Flask", "flask.app.Flask", "quart.Quart",
+     "sanic.Sanic", "aiohttp.web.Application", "tornado.web.Application", "aiogram.Dispatcher", "discord.ext.commands.Bot", "disnake.ext.commands.Bot",
+     "telegram.ext.Application", "celery.Celery"}
+)  # fmt: skip
+"""What a program makes once; the modules that it loads are those of an application."""
 CELERY_APPS = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
 TASK_DECORATORS = frozenset({"celery.shared_task", "celery.task", "celery.task.task", "celery.decorators.task", "dramatiq.actor"})
 TASK_CLASSES = frozenset({"celery.Task", "celery.task.Task", "celery.app.task.Task"})

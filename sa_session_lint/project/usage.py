@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table
-from sa_session_lint.model.value import UNKNOWN, Class, External, Function, Method, Module, Place, Registry, Session, Value
+from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
 from sa_session_lint.project.outline import Outline, Scope
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
-
-_ENDLESS = re.compile(r"\s*while (True|1):")
-_COMMENT = re.compile(rb"#[^\n]*|^[ \t]*(from[^\n]*)?import(\s*\([^)]*\)|[^\n]*)", re.MULTILINE)
-"""A comment, or an import: what is imported need not be used, unless that gives it another name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -59,7 +54,7 @@ def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope
         return tuple(
             (found, function, call)
             for found, function, call in _calls(index, files)
-            if _named(call.function) == scope.name
+            if called_name(call.function) == scope.name
             and same_function(index.value(call.function, function, found.path), path, scope.qualname)
         )
 
@@ -81,79 +76,6 @@ def all_callers(index: Index, path: str, scope: Scope, depth: int = 3) -> tuple[
     return index.once(("all callers", path, scope.qualname, depth), search)
 
 
-def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
-    """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
-    what stands under `if __name__ == "__main__"`."""
-    if scope.under_main or is_command(index, path, scope):
-        return True
-    if scope.kind != "function" or scope.owner is not None or not depth or not all(_runs_each_time(index, d, scope, path) for d in scope.decorators):
-        return False
-    found = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
-    return bool(found) and all(call.at in caller.in_main or runs_as_script(index, outline.path, caller, depth - 1) for outline, caller, call in found)
-
-
-def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
-    """Whether a decorator leaves a function one that is called: it may be called again when it fails."""
-    value = index.value(decorator.function if isinstance(decorator, Call) else decorator, scope.parent or scope, path)
-    return isinstance(value, External) and value.dotted in v.TRANSPARENT | v.RETRYING
-
-
-def is_command(index: Index, path: str, scope: Scope) -> bool:
-    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `parser.set_defaults(func=f)`. One that goes on for ever is
-    a worker."""
-    found = index.outline(path)
-    if not scope.decorators and scope.kind == "function":
-        chosen = (index.value(value, at, o.path) for o, at, call in index.calls_with("set_defaults", scope.name) for _, value in call.keywords if value == Name(scope.name))
-        return any(same_function(value, path, scope.qualname) for value in chosen)
-    names = (_named(each.function if isinstance(each, Call) else each) for each in scope.decorators)
-    source = index.source(path)
-    if found is None or source is None or "command" not in names or not any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports):
-        return False
-    span = source.span_of(found.nodes[scope.at])
-    return not any(_ENDLESS.match(line) for line in source.text.splitlines()[span.line - 1 : span.end_line])
-
-
-def is_dead(index: Index, scope: Scope) -> bool:
-    """Whether nothing in the project but its definition names a plain function: nobody calls it, no framework finds it."""
-    if scope.kind != "function" or scope.decorators or scope.owner is not None or scope.parent is None or scope.parent.kind != "module":
-        return False
-    return _mentioned(index, scope.name) < 2
-
-
-def is_left_over(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether nothing names a function or method, or the class that it belongs to, though other files use what stands beside it: nobody has called it for long.
-    In a module that nobody uses, or in a class that inherits from a library's, it is for others to call."""
-    while scope.parent is not None and scope.parent.kind == "function":
-        scope = scope.parent
-    owner = scope.owner
-    outer = scope if owner is None else owner
-    if scope.decorators or outer.parent is not outline.module or (scope.name.startswith("__") and owner is None):
-        return False
-    if owner is not None and (owner.decorators or any(not isinstance(index.value(base, outline.module, outline.path), Class) for base in owner.bases)):
-        return False
-    beside = [s.name for s in outline.scopes.values() if s.parent is outline.module and s is not outer]
-    others = [path for path in index.files_with(stem(outline.path)) if path != outline.path]
-    if _mentioned(index, outer.name) < 2:
-        return any(_named_in(index, name, others) for name in beside)
-    methods = [] if owner is None else [s.name for s in outline.scopes.values() if s.parent is owner and s is not scope and not s.name.startswith("__")]
-    return owner is not None and not scope.name.startswith("__") and _mentioned(index, scope.name) < 2 and any(_named_in(index, name, others) for name in methods)
-
-
-def _mentioned(index: Index, name: str) -> int:
-    """How often the code of the project has a name; comments do not count."""
-    return index.once(("mentioned", name), lambda: sum(_count(index, name, path) for path in index.files_with(name)))
-
-
-def _named_in(index: Index, name: str, paths: list[str]) -> bool:
-    return any(_count(index, name, path) for path in paths if path in index.files_with(name))
-
-
-def _count(index: Index, name: str, path: str) -> int:
-    word = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
-    code = _COMMENT.sub(lambda found: found[0] if b"import" in found[0] and b" as " in found[0] else b"", index.data(path) or b"")
-    return len(word.findall(code))
-
-
 def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Call]]:
     for file in files:
         found = index.outline(file)
@@ -163,7 +85,7 @@ def _calls(index: Index, files: list[str]) -> Iterator[tuple[Outline, Scope, Cal
                     yield found, scope, call
 
 
-def _named(expression: Expression) -> str | None:
+def called_name(expression: Expression) -> str | None:
     return expression.name if isinstance(expression, (Name, Attribute)) else None
 
 
