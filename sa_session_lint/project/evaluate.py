@@ -185,6 +185,8 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
         if isinstance(injected, Session):
             contradicted = isinstance(found, Session) and None not in {found.kind, injected.kind} and found.kind != injected.kind
             return UNKNOWN if contradicted else injected
+        if injected is NOTHING and not index.files_with("dependency_overrides"):  # a dependency that always raises, or is still to be written
+            return UNKNOWN
     return found
 
 

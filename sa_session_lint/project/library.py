@@ -84,6 +84,8 @@ def _role(index: Index, role: tuple[v.Role, Kind], call: Call, scope: Scope, pat
         return Engine(kind, place, _autocommits(index, call, scope, path))
     if what == "flask-sqlalchemy":
         return Made("flask_sqlalchemy.SQLAlchemy", place)
+    if kind == "sync" and _is_of_asyncio(index, call, scope, path):
+        return UNKNOWN
     if what == "session class":
         return Session(kind, _options(index, call, scope, path, Options()), place, "new")
     if what == "maker":
@@ -135,6 +137,13 @@ def _saves(index: Index, bind: Expression, scope: Scope, path: str) -> bool:
     if isinstance(value, Engine):
         return value.autocommit
     return isinstance(bind, Name) and scope.kind == "function" and (bind.name in scope.bindings or any(p.name == bind.name for p in scope.parameters))
+
+
+def _is_of_asyncio(index: Index, call: Call, scope: Scope, path: str) -> bool:
+    """Whether a synchronous session is bound to an asynchronous engine: it fails at its first statement."""
+    bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
+    value = index.value(bind, scope, path) if bind is not None and call.keyword("class_") is None else UNKNOWN
+    return isinstance(value, Engine) and value.kind == "async"
 
 
 def _autocommits(index: Index, call: Call, scope: Scope, path: str) -> bool:
