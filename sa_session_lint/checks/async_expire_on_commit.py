@@ -8,8 +8,8 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.model.expression import Attribute, Call, Name, dotted, text
 from sa_session_lint.model.value import UNKNOWN, Maker, Place, Session
 from sa_session_lint.project.committing import Committing, callee_commits, expires
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import is_aside
 
 
 class AsyncExpireOnCommit(Check):

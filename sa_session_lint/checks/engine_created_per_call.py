@@ -9,8 +9,9 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name, text
 from sa_session_lint.model.value import Engine, External, Function, Place
 from sa_session_lint.project.entry import entry, kinds_of
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import callers, dependents, holders, is_aside, mentions
+from sa_session_lint.project.usage import callers, dependents, holders, mentions
 
 
 class EngineCreatedPerCall(Check):

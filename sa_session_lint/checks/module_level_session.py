@@ -11,9 +11,10 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Imported, Name, dotted
 from sa_session_lint.model.value import Instance, Module, Place, Session
 from sa_session_lint.project.entry import kinds_of, receivers
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.running import is_dead
-from sa_session_lint.project.usage import callers, framework, is_aside, is_imported, is_zope
+from sa_session_lint.project.usage import callers, framework, is_imported, is_zope
 
 _MADE = frozenset({"new", "registry", "given"})
 """Opened by the call itself; "given" is a generator's, `next(get_db())`, as long as the place is known."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Table
 from sa_session_lint.model.value import UNKNOWN, Class, External, Function, Maker, Many, Registry, Session, Value
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.usage import is_aside
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

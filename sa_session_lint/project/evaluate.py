@@ -61,6 +61,7 @@ from sa_session_lint.model.value import (
 )
 from sa_session_lint.project.annotation import annotated, dependency, promised
 from sa_session_lint.project.library import call_external, call_method, instantiate
+from sa_session_lint.project.modules import is_test
 from sa_session_lint.project.outline import Binding, Scope, Store
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
         if isinstance(injected, Session):
             contradicted = isinstance(found, Session) and None not in {found.kind, injected.kind} and found.kind != injected.kind
             return UNKNOWN if contradicted else injected
-        if injected is NOTHING and not index.files_with("dependency_overrides"):  # a dependency that always raises, or is still to be written
+        if injected is NOTHING and all(is_test(file) for file in index.files_with("dependency_overrides")):  # a dependency that always raises, or is still to be written
             return UNKNOWN
     return found
 

@@ -9,8 +9,9 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Item, Name
 from sa_session_lint.model.value import Class, External, Place
 from sa_session_lint.project.entry import kinds_of
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import framework, is_aside, is_imported, starts_threads
+from sa_session_lint.project.usage import framework, is_imported, starts_threads
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

@@ -6,6 +6,7 @@ that only one place in the project can mean is taken from there. What is not fou
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -116,3 +117,22 @@ def _common(first: str, second: str) -> int:
             break
         count += 1
     return count
+
+
+_ASIDE = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+_TEST = re.compile(r"(^|/)tests?/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file is a test, an example, a script or documentation, and so no sign of how the program runs."""
+    return _ASIDE.search(path) is not None
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is a test by its name or folder."""
+    return _TEST.search(path) is not None
+
+
+def stem(path: str) -> str:
+    """The last part of the name that a file is imported by."""
+    return path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model.expression import NONE, Attribute, Await, Call
 from sa_session_lint.model.protocol import CONN
 from sa_session_lint.model.value import Function, Place
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.running import runs_as_script
 from sa_session_lint.project.tracking import engine_of, followed, given_to, sketch_of
-from sa_session_lint.project.usage import callers, is_aside
+from sa_session_lint.project.usage import callers
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.invocation import bound
 from sa_session_lint.typestate.sketch import Sketch

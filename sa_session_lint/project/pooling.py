@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
 from sa_session_lint.model.value import NOTHING, UNKNOWN, Class, Constant, Engine, External, Made, Maker, Method, Place, Registry, SessionClass
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import holders, is_aside, mentions
+from sa_session_lint.project.usage import holders, mentions
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

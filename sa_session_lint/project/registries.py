@@ -9,8 +9,9 @@ from sa_session_lint.model.expression import Attribute, Call, Enter, Name
 from sa_session_lint.model.value import Class, External, Place, Registry, Session
 from sa_session_lint.model.vocabulary import TASK_CLASSES
 from sa_session_lint.project.entry import entry, kinds_of
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import Use, dependents, framework, is_aside, opened, registry_of, uses
+from sa_session_lint.project.usage import Use, dependents, framework, opened, registry_of, uses
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index

@@ -9,19 +9,19 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
 from sa_session_lint.model.value import Class, Constant, External, Function, Made
+from sa_session_lint.project.modules import is_aside, is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import called_name, callers, is_aside, is_imported, same_function, stem
+from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
 
 if TYPE_CHECKING:
-    from libcst import CSTNode
-
     from sa_session_lint.project.index import Index
 
 _ENDLESS = re.compile(r"\s*while (True|1):")
-_LOOP = re.compile(r"\s*(async )?(while|for) ")
 _TEXT = re.compile(r'#[^\n]*|^[ \t]*(?:from[^\n]*)?import(?:\s*\([^)]*\)|[^\n]*)|"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'', re.MULTILINE)
 """A comment, a docstring, or an import: what is imported need not be used, unless that gives it another name."""
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
@@ -45,9 +45,12 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
     )
 
 
-def _goes_on(index: Index, outline: Outline, scope: Scope | CSTNode) -> bool:
-    """Whether there is an endless loop in a function, or another piece of code."""
-    return any(_ENDLESS.match(line) for line in _lines(index, outline, scope))
+def _goes_on(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> bool:
+    """Whether there is an endless loop in a function, or another piece of code; those of functions in it do not count."""
+    inner = [_span(index, outline, each) for each in outline.scopes.values() if each.parent is scope]
+    first, _ = _span(index, outline, scope)
+    loops = (line for line, text in enumerate(_lines(index, outline, scope), first) if _ENDLESS.match(text))
+    return any(not any(start <= line <= end for start, end in inner) for line in loops)
 
 
 def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
@@ -81,7 +84,8 @@ def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool
         return False
     calls = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
     return bool(calls) and all(
-        not caller.within.get(call.at) if caller.kind == "module" else not _has_loop(index, outline, caller) and runs_at_start(index, outline.path, caller, depth - 1)
+        not any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in caller.within.get(call.at, ()))
+        and (caller.kind == "module" or runs_at_start(index, outline.path, caller, depth - 1))
         for outline, caller, call in calls
     ) and len(calls) >= _others(index, path, scope)
 
@@ -105,10 +109,6 @@ def _is_lifespan(index: Index, path: str, scope: Scope) -> bool:
             if any(index.value(part, place, outline.path) == me for value in given if value is not None for part in getattr(value, "items", (value,))):
                 return True
     return False
-
-
-def _has_loop(index: Index, outline: Outline, scope: Scope) -> bool:
-    return any(_LOOP.match(line) for line in _lines(index, outline, scope))
 
 
 def _others(index: Index, path: str, scope: Scope) -> int:
@@ -161,12 +161,20 @@ def _is_unloaded(index: Index, outline: Outline) -> bool:
         path = outline.path
         if outline.main_blocks or not _applications(index) - {path} or path in _applications(index) or is_imported(index, path):
             return False
-        if any(not is_aside(file) for word in _DYNAMIC for file in index.files_with(word)):
+        if any(_may_load(index, file, path) for word in _DYNAMIC for file in index.files_with(word) if not is_aside(file)):
             return False
         name = re.compile(rb"[\"'][\w./]*(?<!\w)" + re.escape(stem(path).encode()) + rb"(?:[.:][\w.]*)?[\"']")
         return not any(name.search(index.data(file) or b"") for file in index.files_with(stem(path)))
 
     return index.once(("unloaded", outline.path), search)
+
+
+def _may_load(index: Index, loader: str, path: str) -> bool:
+    """Whether a file that imports modules by computed names may so import another: one beside or below it, or in a folder that it names."""
+    folder, around = loader.rpartition("/")[0], path.rpartition("/")[0]
+    beside = around == folder or bool(folder and path.startswith(f"{folder}/"))
+    named = re.compile(rb"[\"'][^\"'\n]*(?<!\w)" + re.escape(around.rpartition("/")[2].encode()) + rb"(?!\w)")
+    return beside or named.search(index.data(loader) or b"") is not None
 
 
 def _applications(index: Index) -> frozenset[str]:
@@ -199,6 +207,8 @@ def _is_uncalled(index: Index, outline: Outline, owner: Scope, scope: Scope) -> 
         return True
     if owner.bases or len(mentions) > 8:
         return False
+    if _applications(index):  # only tests call it
+        mentions = [(path, line) for path, line in mentions if not is_test(path)]
     explained = 0
     for found, place in index.scopes_with(scope.name):
         explained += place.name == scope.name and place.kind == "function"
@@ -208,13 +218,13 @@ def _is_uncalled(index: Index, outline: Outline, owner: Scope, scope: Scope) -> 
     return explained >= len(mentions)
 
 
-def _span(index: Index, outline: Outline, scope: Scope | CSTNode) -> tuple[int, int]:
+def _span(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> tuple[int, int]:
     source = index.source(outline.path)
     span = source.span_of(outline.nodes[scope.at] if isinstance(scope, Scope) else scope) if source is not None else None
     return (span.line, span.end_line) if span is not None else (0, 0)
 
 
-def _lines(index: Index, outline: Outline, scope: Scope | CSTNode) -> list[str]:
+def _lines(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> list[str]:
     source = index.source(outline.path)
     first, last = _span(index, outline, scope)
     return source.text.splitlines()[first - 1 : last] if source is not None else []

@@ -15,12 +15,12 @@ from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Ent
 from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
+from sa_session_lint.project.modules import is_aside, stem
 from sa_session_lint.project.outline import Outline, Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
-_TESTS = re.compile(r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|scripts?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -29,16 +29,6 @@ class Use:
     path: str
     qualname: str
     place: Place
-
-
-def stem(path: str) -> str:
-    """The last part of the name that a file is imported by."""
-    return path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
-
-
-def is_aside(path: str) -> bool:
-    """Whether a file is a test, an example, a script or documentation, and so no sign of how the program runs."""
-    return _TESTS.search(path) is not None
 
 
 def same_function(value: Value, path: str, qualname: str) -> bool:

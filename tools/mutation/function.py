@@ -30,8 +30,9 @@ from mutation.reading import (
 )
 from sa_session_lint.model.value import Class, External, Function, Maker, Manager, Method, Registry, Session, Value
 from sa_session_lint.project.index import Index
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline
-from sa_session_lint.project.usage import callers, is_aside
+from sa_session_lint.project.usage import callers
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import libcst as cst
 from mutation.function import Body, Held
 from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below, called, calls, code, mentions, runs, statement, statements, works
 from sa_session_lint.model.value import Session
-from sa_session_lint.project.usage import is_aside
+from sa_session_lint.project.modules import is_aside
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
 LOOKS = "def look(shared):\n    from sqlalchemy import text as sql\n    shared.execute(sql('select 1'))\n"
