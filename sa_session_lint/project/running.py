@@ -174,7 +174,7 @@ def _may_load(index: Index, loader: str, path: str) -> bool:
     folder, around = loader.rpartition("/")[0], path.rpartition("/")[0]
     beside = around == folder or bool(folder and path.startswith(f"{folder}/"))
     named = re.compile(rb"[\"'][^\"'\n]*(?<!\w)" + re.escape(around.rpartition("/")[2].encode()) + rb"(?!\w)")
-    return beside or named.search(index.data(loader) or b"") is not None
+    return beside or (bool(around) and named.search(index.data(loader) or b"") is not None)
 
 
 def _applications(index: Index) -> frozenset[str]:
