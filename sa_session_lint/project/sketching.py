@@ -30,6 +30,7 @@ from sa_session_lint.model.value import (
     is_sessional,
 )
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.seeding import seeding
 from sa_session_lint.project.slowness import takes_time
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.slicing import contract, decisive
@@ -111,6 +112,7 @@ class _Sketching:
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
             self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
+            frozenset(self.number(node) for node in seeding(self.index, self.outline, self.scope)),
         )  # fmt: skip
 
     def kept(self, steps: dict[int, SketchStep]) -> set[int]:

@@ -221,7 +221,7 @@ class Transfer(Values):
             yield step.next[0], way
         for way in raised:
             to = step.error
-            if _is_second_error(way):
+            if _is_second_error(way) or step.at in self.sketch.seeding:
                 continue
             if to is None and way.faults:
                 to = RAISED if step.misuse is None else step.misuse

@@ -1,0 +1,99 @@
+"""Branches that run while a table is empty, once in the life of a database: the row of settings that is made where there is none.
+
+    settings = db.query(Settings).first()
+    if settings is None:
+        settings = Settings()
+        db.add(settings)
+        db.commit()
+
+Nothing in the query depends on the call, so from the second call on there is a row. That the first insert fails is not worth a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name
+from sa_session_lint.model.value import Class, External, Registry, Session
+from sa_session_lint.project.outline import Outline, Scope
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+_FIRST = frozenset({"first", "one_or_none", "scalar_one_or_none", "scalar", "get"})
+
+
+def seeding(index: Index, found: Outline, scope: Scope) -> list[cst.CSTNode]:
+    """The calls of a function that only run while there is no row yet."""
+    candidates = [
+        name
+        for name, bindings in scope.bindings.items()
+        if len(bindings) > 1 and _is_shared_row(index, bindings[0].value, found, scope) and all(isinstance(b.value, Call) for b in bindings[1:])
+    ]
+    return [call for branch in _branches(found.nodes[scope.at], set(candidates)) for call in _calls(branch)] if candidates else []
+
+
+def _is_shared_row(index: Index, value: Expression, found: Outline, scope: Scope) -> bool:
+    """Whether a value is the first row of a query that names mapped classes and constants only."""
+    value = value.value if isinstance(value, Await) else value
+    return isinstance(value, Call) and isinstance(value.function, Attribute) and value.function.name in _FIRST and _is_constant(index, value, found, scope)
+
+
+def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope) -> bool:
+    if isinstance(part, (Name, Attribute)):
+        known = index.value(part, scope, found.path)
+        if isinstance(known, (Session, Registry, Class)) or (isinstance(known, External) and _is_class(known.dotted)):
+            return True
+    match part:
+        case Const():
+            return True
+        case Attribute(inner, _) | Await(inner):
+            return _is_constant(index, inner, found, scope)
+        case Call(function, arguments, keywords):
+            return all(_is_constant(index, each, found, scope) for each in (function, *arguments, *(given for _, given in keywords)))
+    return False
+
+
+def _is_class(dotted: str) -> bool:
+    """Whether a name of a library, or of a module that is not there, is SQLAlchemy's or a class by its first letter."""
+    return dotted.startswith(("sqlalchemy.", "sqlmodel.")) or dotted.rpartition(".")[2][:1].isupper()
+
+
+def _branches(node: cst.CSTNode, names: set[str]) -> Iterator[cst.CSTNode]:
+    """The bodies of `if not name` and `if name is None` that give the name a value."""
+    for child in node.children:
+        if isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            continue
+        if isinstance(child, cst.If) and (name := _missing(child.test)) in names and any(_binds(line, name) for line in _lines(child.body)):
+            yield child.body
+        yield from _branches(child, names)
+
+
+def _missing(test: cst.BaseExpression) -> str | None:
+    """The name in `not name` and `name is None`."""
+    match test:
+        case cst.UnaryOperation(operator=cst.Not(), expression=cst.Name(value=name)):
+            return name
+        case cst.Comparison(left=cst.Name(value=name), comparisons=[cst.ComparisonTarget(operator=cst.Is() | cst.Equal(), comparator=cst.Name(value="None"))]):
+            return name
+    return None
+
+
+def _lines(body: cst.BaseSuite) -> Iterator[cst.CSTNode]:
+    for statement in body.body:
+        yield from statement.body if isinstance(statement, cst.SimpleStatementLine) else (statement,)
+
+
+def _binds(line: cst.CSTNode, name: str | None) -> bool:
+    return isinstance(line, cst.Assign) and any(isinstance(t.target, cst.Name) and t.target.value == name for t in line.targets)
+
+
+def _calls(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    for child in node.children:
+        if isinstance(child, (cst.Call, cst.Await)):
+            yield child
+        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            yield from _calls(child)
