@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import libcst as cst
+
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.verdict import losses
@@ -12,7 +16,24 @@ class WriteWithoutCommit(FlowCheck):
 
     def function(self, found: Followed) -> None:
         for loss in losses(found):
-            if loss.write.path == self.file.path:
+            if loss.write.path == self.file.path and not self.is_for_itself(self.at(loss.write)):
                 write = self.at(loss.write)
                 trail = self.trail(loss.step, loss.disjunct, loss.loc)
                 self.report(write, trail, call=self.code(write), name=self.name(loss.disjunct, loss.loc), function=self.around.name)
+
+    def is_for_itself(self, write: cst.CSTNode) -> bool:
+        """Whether a function sets an attribute of an object and reads it again: it may change what it has in hand, and mean to save nothing."""
+        if not isinstance(write, cst.Assign) or not isinstance(write.targets[0].target, cst.Attribute):
+            return False
+        written = write.targets[0].target
+        line, text = self.file.source.span_of(write).end_line, self.code(written)
+        return any(self.file.source.span_of(read).line > line and self.code(read) == text for read in _reads(self.file.outline.nodes[self.around.at]))
+
+
+def _reads(node: cst.CSTNode) -> Iterator[cst.Attribute]:
+    """The attributes that code reads."""
+    for child in node.children:
+        if isinstance(child, cst.Attribute):
+            yield child
+        if not isinstance(child, (cst.AssignTarget, cst.Del)):
+            yield from _reads(child)
