@@ -26,7 +26,7 @@ from sa_session_lint.project import sketching, tracking
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.lowering import outline
-from sa_session_lint.source import Source, Unreadable
+from sa_session_lint.source import Source, Unreadable, uncollected
 from sa_session_lint.typestate.engine import Engine
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.walk import walk
@@ -136,7 +136,8 @@ def main() -> int:
         if argument == "--flow":
             continue
         tree = Path(argument)
-        spent, counts = measure(tree, whole)
+        with uncollected():
+            spent, counts = measure(tree, whole)
         print(f"{tree.name}: " + ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in spent.items()) + f"; in all {sum(spent.values()):.2f} s")
         flow = spent["graph"] + spent["sketch"] + spent["states"]
         share = counts["coarse"] / max(1, counts["followed"])

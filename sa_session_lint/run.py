@@ -21,7 +21,7 @@ from sa_session_lint.project.importable import is_importable
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.running import is_left_over, runs_as_script, runs_at_start
 from sa_session_lint.project.tracking import engine_of
-from sa_session_lint.source import deep
+from sa_session_lint.source import deep, uncollected
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -87,7 +87,7 @@ def check(request: Request, progress: Progress | None = None) -> Report:
     total, done = sum(len(p.named) + len(p.found) for p in projects), 0
     for project in projects:
         step = None if progress is None else (lambda here, base=done: progress(base + here, total))
-        with deep():
+        with deep(), uncollected():
             reports.append(_check_project(request, entries, project, step))
         done += len(project.named) + len(project.found)
     return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)

@@ -43,6 +43,18 @@ def deep() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Switch the cycle collector off: it halves the time of a parse, and going again and again over trees that stay costs a fifth of the rest."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 @dataclass(frozen=True, slots=True)
 class Comment:
     """A comment with its `#`; `alone` when nothing stands before it on its line. 1-based."""
@@ -103,10 +115,8 @@ class Source:
         if refused is not None:
             line, why = refused
             raise Unreadable(Failure(self.path, line, "read", why))
-        collecting = gc.isenabled()
-        gc.disable()  # halves the time of a parse
         try:
-            with deep():
+            with deep(), uncollected():
                 return cst.parse_module(self.text)
         except cst.ParserSyntaxError as error:
             raise Unreadable(Failure(self.path, *_fault(self.text, error))) from error
@@ -114,9 +124,6 @@ class Source:
             raise
         except BaseException as error:  # LibCST's Rust part panics with an exception that is no Exception
             raise Unreadable(Failure(self.path, None, "parse", f"{type(error).__name__}: {error}")) from error
-        finally:
-            if collecting:
-                gc.enable()
 
     @cached_property
     def _positions(self) -> object:

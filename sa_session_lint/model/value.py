@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from sa_session_lint.model.vocabulary import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Node `at` of the outline of `path`."""
+class Place(NamedTuple):
+    """Node `at` of the outline of `path`. A tuple, since most of what is hashed and compared is made of places."""
 
     path: str
     at: int

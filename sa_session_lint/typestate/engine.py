@@ -68,12 +68,11 @@ class Engine:
             for to, way in transfer.after(step, here[1]):
                 for kind, loc, related in way.faults:
                     found.met.append(Met(kind, here[0], loc, related, here[1]))
-                way.forget(transfer.wanted.get(to, set()), sketch.me)
+                way.forget(transfer.wanted.get(to, frozenset()), sketch.me)
                 disjunct = way.frozen()
-                there = (to, disjunct)
-                if there in found.came:
-                    continue
                 ways = found.ways.setdefault(to, {})
+                if disjunct in ways:
+                    continue
                 if len(ways) >= CROWD:
                     kinds = crowds.setdefault(to, set())
                     if not kinds:
@@ -84,6 +83,7 @@ class Engine:
                 if len(ways) >= DISJUNCTS and to > ABANDONED:
                     found.coarse = True
                     continue
+                there = (to, disjunct)
                 ways[disjunct] = None
                 found.came[there] = here
                 queue.append(there)

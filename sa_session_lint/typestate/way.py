@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, FLUSHING, HOLDING, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
@@ -20,6 +21,8 @@ from sa_session_lint.typestate.state import (
     objects_in,
     renamed,
 )
+
+_OWN = frozenset({"new", "in", "older"})
 
 
 class Way:
@@ -75,13 +78,14 @@ class Way:
         for key in [k for k in self.env if isinstance(k, int)]:
             del self.env[key]
 
-    def forget(self, wanted: set[object], me: str | None) -> None:
+    def forget(self, wanted: AbstractSet[object], me: str | None) -> None:
         """Drop the conditions that nobody will ask again, the names that nobody will read, unless they hold a session at work, and what none leads to."""
-        for key in [k for k in self.conditions if k not in wanted]:
+        for key in self.conditions.keys() - wanted:
             del self.conditions[key]
-        over = {loc for loc, state in self.heap.items() if loc[0] in {"new", "in", "older"} and state.is_over and self.origin.heap.mapping.get(loc) == state}
-        for name in [n for n in self.env if isinstance(n, str) and n not in wanted and n not in {me, "return"} and "." not in n]:
-            if over.issuperset(locs_in(self.env[name])):
+        before = self.origin.heap.mapping
+        over = {loc for loc, state in self.heap.items() if state.txn is IDLE and loc[0] in _OWN and state.is_over and before.get(loc) == state}
+        for name in self.env.keys() - wanted:
+            if isinstance(name, str) and name not in {me, "return"} and "." not in name and over.issuperset(locs_in(self.env[name])):
                 del self.env[name]
         if over:
             over.difference_update(*(locs_in(value) for value in self.env.values()))
