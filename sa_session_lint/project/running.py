@@ -21,7 +21,8 @@ from sa_session_lint.project.usage import called_name, callers, is_imported, sam
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
-_ENDLESS = re.compile(r"\s*while (True|1):")
+_MAKERS = frozenset(dotted.rpartition(".")[2] for dotted in v.APPLICATIONS)
+_MAKING = re.compile(rb"(?<!\w)(?:" + "|".join(sorted(_MAKERS)).encode() + rb")\(")
 _TEXT = re.compile(r'#[^\n]*|^[ \t]*(?:from[^\n]*)?import(?:\s*\([^)]*\)|[^\n]*)|"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'', re.MULTILINE)
 """A comment, a docstring, or an import: what is imported need not be used, unless that gives it another name."""
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
@@ -32,7 +33,7 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
     """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
     what stands under `if __name__ == "__main__"`. One that goes on for ever is a worker."""
     outline = index.outline(path)
-    if outline is None or (scope.kind == "function" and _goes_on(index, outline, scope)):
+    if outline is None or (scope.kind == "function" and _goes_on(outline, scope)):
         return False
     if scope.under_main or is_command(index, path, scope):
         return True
@@ -40,17 +41,20 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
         return False
     found = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
     return bool(found) and all(
-        not any(_goes_on(index, at, at.nodes[block]) for block in at.main_blocks) if call.at in caller.in_main else runs_as_script(index, at.path, caller, depth - 1)
+        not _is_repeated(at, caller, call, endless=True) if call.at in caller.in_main else runs_as_script(index, at.path, caller, depth - 1)
         for at, caller, call in found
     )
 
 
-def _goes_on(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> bool:
-    """Whether there is an endless loop in a function, or another piece of code; those of functions in it do not count."""
-    inner = [_span(index, outline, each) for each in outline.scopes.values() if each.parent is scope]
-    first, _ = _span(index, outline, scope)
-    loops = (line for line, text in enumerate(_lines(index, outline, scope), first) if _ENDLESS.match(text))
-    return any(not any(start <= line <= end for start, end in inner) for line in loops)
+def _goes_on(outline: Outline, scope: Scope) -> bool:
+    """Whether a function has an endless loop that calls something."""
+    return any(_is_repeated(outline, scope, call, endless=True) for call in scope.calls)
+
+
+def _is_repeated(outline: Outline, scope: Scope, call: Call, endless: bool = False) -> bool:
+    """Whether a call stands in a loop, or in an endless one."""
+    loops = (node for at in scope.within.get(call.at, ()) if isinstance(node := outline.nodes[at], (cst.For, cst.While)))
+    return any(not endless or (isinstance(loop, cst.While) and isinstance(loop.test, (cst.Name, cst.Integer)) and loop.test.value in {"True", "1"}) for loop in loops)
 
 
 def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:
@@ -76,7 +80,7 @@ def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool
     found = index.outline(path)
     if found is None or scope.kind != "function" or scope.parent is None or scope.parent.kind != "module":
         return False
-    if _goes_on(index, found, scope):
+    if _goes_on(found, scope):
         return False
     if any(_is_start(index, decorator, scope, path) for decorator in scope.decorators) or _is_lifespan(index, path, scope):
         return True
@@ -84,7 +88,7 @@ def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool
         return False
     calls = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
     return bool(calls) and all(
-        not any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in caller.within.get(call.at, ()))
+        not _is_repeated(outline, caller, call)
         and (caller.kind == "module" or runs_at_start(index, outline.path, caller, depth - 1))
         for outline, caller, call in calls
     ) and len(calls) >= _others(index, path, scope)
@@ -181,10 +185,15 @@ def _applications(index: Index) -> frozenset[str]:
     """The files that make an application: `FastAPI()`, `Flask(__name__)`."""
 
     def search() -> frozenset[str]:
-        calls = (each for word in {dotted.rpartition(".")[2] for dotted in v.APPLICATIONS} for each in index.calls_with(word) if not is_aside(each[0].path))
-        return frozenset(o.path for o, scope, call in calls if isinstance(made := index.value(call.function, scope, o.path), External) and made.dotted in v.APPLICATIONS)
+        files = [path for word in _MAKERS for path in index.files_with(word) if not is_aside(path) and _MAKING.search(index.data(path) or b"")]
+        return frozenset(path for path in files if (found := index.outline(path)) is not None and any(_makes(index, found, scope) for scope in (found.module, *found.scopes.values())))
 
     return index.once(("applications",), search)
+
+
+def _makes(index: Index, found: Outline, scope: Scope) -> bool:
+    values = (index.value(call.function, scope, found.path) for call in scope.calls if called_name(call.function) in _MAKERS)
+    return any(isinstance(made, External) and made.dotted in v.APPLICATIONS for made in values)
 
 
 def _is_unnamed(index: Index, outline: Outline, scope: Scope, depth: int = 2) -> bool:
@@ -218,16 +227,10 @@ def _is_uncalled(index: Index, outline: Outline, owner: Scope, scope: Scope) -> 
     return explained >= len(mentions)
 
 
-def _span(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> tuple[int, int]:
+def _span(index: Index, outline: Outline, scope: Scope) -> tuple[int, int]:
     source = index.source(outline.path)
-    span = source.span_of(outline.nodes[scope.at] if isinstance(scope, Scope) else scope) if source is not None else None
+    span = source.span_of(outline.nodes[scope.at]) if source is not None else None
     return (span.line, span.end_line) if span is not None else (0, 0)
-
-
-def _lines(index: Index, outline: Outline, scope: Scope | cst.CSTNode) -> list[str]:
-    source = index.source(outline.path)
-    first, last = _span(index, outline, scope)
-    return source.text.splitlines()[first - 1 : last] if source is not None else []
 
 
 def _mentions(index: Index, name: str) -> list[tuple[str, int]]:
