@@ -6,7 +6,7 @@
         db.add(settings)
         db.commit()
 
-Nothing in the query depends on the call, so from the second call on there is a row. That the first insert fails is not worth a word.
+Nothing in the query depends on the call, so from the second call on there is a row, and what the branch does is not worth a word.
 """
 
 from __future__ import annotations
@@ -26,17 +26,13 @@ if TYPE_CHECKING:
 _FIRST = frozenset({"first", "one_or_none", "scalar_one_or_none", "scalar", "get"})
 
 
-def seeding(index: Index, found: Outline, scope: Scope) -> list[cst.CSTNode]:
-    """The calls of a function that only run while there is no row yet."""
-    candidates = [
-        name
-        for name, bindings in scope.bindings.items()
-        if len(bindings) > 1 and _is_shared_row(index, bindings[0].value, found, scope) and all(isinstance(b.value, Call) for b in bindings[1:])
-    ]
-    return [call for branch in _branches(found.nodes[scope.at], set(candidates)) for call in _calls(branch)] if candidates else []
+def seeded(index: Index, found: Outline, scope: Scope) -> frozenset[str]:
+    """The names of a function that hold the first row of a table, which is made where there is none."""
+    candidates = {name for name, bindings in scope.bindings.items() if len(bindings) > 1 and is_shared_row(index, bindings[0].value, found, scope)}
+    return frozenset(_made(found.nodes[scope.at], candidates)) if candidates else frozenset()
 
 
-def _is_shared_row(index: Index, value: Expression, found: Outline, scope: Scope) -> bool:
+def is_shared_row(index: Index, value: Expression, found: Outline, scope: Scope) -> bool:
     """Whether a value is the first row of a query that names mapped classes and constants only."""
     value = value.value if isinstance(value, Await) else value
     return isinstance(value, Call) and isinstance(value.function, Attribute) and value.function.name in _FIRST and _is_constant(index, value, found, scope)
@@ -62,14 +58,14 @@ def _is_class(dotted: str) -> bool:
     return dotted.startswith(("sqlalchemy.", "sqlmodel.")) or dotted.rpartition(".")[2][:1].isupper()
 
 
-def _branches(node: cst.CSTNode, names: set[str]) -> Iterator[cst.CSTNode]:
-    """The bodies of `if not name` and `if name is None` that give the name a value."""
+def _made(node: cst.CSTNode, names: set[str]) -> Iterator[str]:
+    """The names to which an `if not name` or `if name is None` gives a value."""
     for child in node.children:
         if isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
             continue
-        if isinstance(child, cst.If) and (name := _missing(child.test)) in names and any(_binds(line, name) for line in _lines(child.body)):
-            yield child.body
-        yield from _branches(child, names)
+        if isinstance(child, cst.If) and (name := _missing(child.test)) in names and name is not None and any(_binds(line, name) for line in _lines(child.body)):
+            yield name
+        yield from _made(child, names)
 
 
 def _missing(test: cst.BaseExpression) -> str | None:
@@ -87,13 +83,5 @@ def _lines(body: cst.BaseSuite) -> Iterator[cst.CSTNode]:
         yield from statement.body if isinstance(statement, cst.SimpleStatementLine) else (statement,)
 
 
-def _binds(line: cst.CSTNode, name: str | None) -> bool:
+def _binds(line: cst.CSTNode, name: str) -> bool:
     return isinstance(line, cst.Assign) and any(isinstance(t.target, cst.Name) and t.target.value == name for t in line.targets)
-
-
-def _calls(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    for child in node.children:
-        if isinstance(child, (cst.Call, cst.Await)):
-            yield child
-        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
-            yield from _calls(child)

@@ -30,7 +30,7 @@ from sa_session_lint.model.value import (
     is_sessional,
 )
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.seeding import seeding
+from sa_session_lint.project.seeding import is_shared_row, seeded
 from sa_session_lint.project.slowness import takes_time
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
 from sa_session_lint.typestate.slicing import contract, decisive
@@ -93,6 +93,7 @@ class _Sketching:
         self.mentions: dict[int, tuple[Expression, set[str], list[Call]]] = {}
         self.numbers: dict[int, int] = {}
         self.handlers: dict[int, int] = {}
+        self.seeded = seeded(index, found, scope)
         self.spawns = any(_name(call) in _SPAWN for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
@@ -112,7 +113,7 @@ class _Sketching:
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
             self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
-            frozenset(self.number(node) for node in seeding(self.index, self.outline, self.scope)),
+            frozenset(step.at for step in steps.values() if self.is_seeded(step)),
         )  # fmt: skip
 
     def kept(self, steps: dict[int, SketchStep]) -> set[int]:
@@ -149,8 +150,14 @@ class _Sketching:
         return {
             at
             for at, condition in conditions.items()
-            if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or self.asks(condition.subject)
+            if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or not condition.names.isdisjoint(self.seeded) or self.asks(condition.subject)
         }
+
+    def is_seeded(self, step: SketchStep) -> bool:
+        """Whether a step binds the first row of a table, which is made further down if there is none."""
+        return step.op == "bind" and any(
+            isinstance(target, Name) and target.name in self.seeded and is_shared_row(self.index, value, self.outline, self.scope) for target, value in step.targets
+        )
 
     def coroutines(self, steps: dict[int, SketchStep]) -> set[str]:
         """The names that are given a coroutine of a session: to ask what they are is to take it for its result."""
@@ -171,7 +178,7 @@ class _Sketching:
             case "return" | "drop":
                 return step.value is not None and self.matters(step.value, tracked)
             case "bind":
-                return any(
+                return self.is_seeded(step) or any(
                     self.matters(value, tracked)
                     or (isinstance(target, Name) and (target.name in tracked or target.name in flags or self.is_session(target)))
                     or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)

@@ -67,7 +67,7 @@ class Sketch:
     """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with its default.
 
     `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
-    `spawns`: it may start what runs beside it. `seeding` are the calls that only run while a table is empty: that they fail is not worth a word.
+    `spawns`: it may start what runs beside it. `seeded` are the steps that bind the first row of a table, which is there.
     """
 
     function: Function
@@ -84,7 +84,7 @@ class Sketch:
     kept: frozenset[str] = frozenset()
     within: dict[int, tuple[int, ...]] = field(default_factory=dict)
     spawns: bool = False
-    seeding: frozenset[int] = frozenset()
+    seeded: frozenset[int] = frozenset()
 
 
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:

@@ -221,7 +221,7 @@ class Transfer(Values):
             yield step.next[0], way
         for way in raised:
             to = step.error
-            if _is_second_error(way) or step.at in self.sketch.seeding:
+            if _is_second_error(way):
                 continue
             if to is None and way.faults:
                 to = RAISED if step.misuse is None else step.misuse
@@ -253,6 +253,8 @@ class Transfer(Values):
                     way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
                     value = Ref(loc)  # an annotation says so
                 self.assign(target, value, way, step.at)
+                if step.at in self.sketch.seeded and isinstance(target, Name):
+                    way.conditions |= {("true", ("name", target.name)): True, ("none", ("name", target.name)): False}
         for each in ways:
             each.clear()
             yield step.next[0], each
