@@ -96,8 +96,10 @@ class FlowCheck(Check):
         return known or next((state for _, way in self.found.came for loc, state in way.heap if loc == met.loc), UNKNOWN_STATE)
 
     def trail(self, step: int, disjunct: Disjunct, loc: Loc) -> list[Note | None]:
-        """What happened to the session on the way."""
-        return [self.note(station.place, station.text) for station in history(self.found, step, disjunct, loc)]
+        """What happened to the session on the way; if nothing did, where it comes from."""
+        stations = [self.note(station.place, station.text) for station in history(self.found, step, disjunct, loc)]
+        given = next((p for p in self.around.parameters if loc == ("parameter", p.name)), None) if not stations else None
+        return stations if given is None else [self.note(Place(self.file.path, given.at), "given here")]
 
     def handed_out(self, found: Followed) -> Iterator[tuple[int, Disjunct, Abstract]]:
         """Each `return` with what it hands out, as that is once the function has ended; the first way of each. Nothing of a coarse function."""

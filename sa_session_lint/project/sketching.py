@@ -11,7 +11,23 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import Step
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, OPAQUE, Attribute, Await, Call, Const, Each, Enter, Expression, Item, Name, Row, Text, is_super
+from sa_session_lint.model.expression import (
+    NONE,
+    OPAQUE,
+    Attribute,
+    Await,
+    Call,
+    Const,
+    Each,
+    Enter,
+    Expression,
+    Item,
+    Name,
+    Row,
+    Star,
+    Text,
+    is_super,
+)
 from sa_session_lint.model.protocol import METHODS, TABLE, WRITES, Txn
 from sa_session_lint.model.value import (
     UNKNOWN,
@@ -113,7 +129,7 @@ class _Sketching:
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
             self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
-            frozenset(step.at for step in steps.values() if self.is_seeded(step)),
+            frozenset(step.at for step in steps.values() if self.is_seeded(step)), frozenset(step.at for step in steps.values() if self.is_once(step)),
         )  # fmt: skip
 
     def kept(self, steps: dict[int, SketchStep]) -> set[int]:
@@ -159,6 +175,15 @@ class _Sketching:
             isinstance(target, Name) and target.name in self.seeded and is_shared_row(self.index, value, self.outline, self.scope) for target, value in step.targets
         )
 
+    def is_once(self, step: SketchStep) -> bool:
+        """Whether a loop is over a list that is written down with one thing in it, and that nothing is put into."""
+        value = step.value if step.op == "next" else None
+        if isinstance(value, Name):
+            bindings = self.scope.bindings.get(value.name, [])
+            asked = any(isinstance(call.function, Attribute) and call.function.value == value for call in self.scope.calls)
+            value = bindings[0].value if len(bindings) == 1 and bindings[0].how == "=" and not asked else None
+        return isinstance(value, Row) and len(value.items) == 1 and not isinstance(value.items[0], Star)
+
     def coroutines(self, steps: dict[int, SketchStep]) -> set[str]:
         """The names that are given a coroutine of a session: to ask what they are is to take it for its result."""
         found: set[str] = set()
@@ -185,7 +210,7 @@ class _Sketching:
                     for target, value in step.targets
                 )
             case "leave" | "enter" | "next" | "call" | "await" | "pick":
-                return (step.value is not None and self.matters(step.value, tracked)) or any(
+                return self.is_once(step) or (step.value is not None and self.matters(step.value, tracked)) or any(
                     isinstance(target, Name) and (target.name in tracked or target.name in flags) for target, _ in step.targets
                 )
         return False

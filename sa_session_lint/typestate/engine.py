@@ -42,6 +42,7 @@ class Engine:
         self.facts = facts
         self.summaries = Summaries()
         self.coarse = 0
+        self.within: dict[Place, Place] = {}  # of a call that comes to a fault in the function it calls, where that is
         self.transfers: dict[int, Transfer] = {}
 
     def transfer(self, sketch: Sketch) -> Transfer:

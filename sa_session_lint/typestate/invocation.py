@@ -139,6 +139,8 @@ class Invocation:
                     elif kind == "held across":
                         each.faults.append((kind, back[loc], related))
                     elif kind in BESIDE:
+                        if related is not None and related != at:
+                            self.engine.within[at] = related
                         each.faults.append((kind, back[loc], own.lent or (None if self.told(sketch, env, back[loc]) else at)))
                     else:
                         each.faults.append((kind, back[loc], own.poisoned or related))

@@ -143,7 +143,7 @@ class Methods:
             for each in back:
                 if name == "begin" and each.state(loc).txn is not ANY:
                     each.update(loc, begun=at)
-            return [(each, Handle(loc, kind, at)) for each in back], raised
+            return [(each, Handle(loc, kind, at)) for each in back], by_sql(raised) if kind == "nested" else raised
         write = (name in WRITES and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
         flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
         back, raised = way.operate(loc, operation, at, write, flushes)

@@ -67,7 +67,8 @@ class Sketch:
     """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with its default.
 
     `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
-    `spawns`: it may start what runs beside it. `seeded` are the steps that bind the first row of a table, which is there.
+    `spawns`: it may start what runs beside it. `seeded` are the steps that bind the first row of a table, which is there;
+    `once` the loops over one thing.
     """
 
     function: Function
@@ -85,6 +86,7 @@ class Sketch:
     within: dict[int, tuple[int, ...]] = field(default_factory=dict)
     spawns: bool = False
     seeded: frozenset[int] = frozenset()
+    once: frozenset[int] = frozenset()
 
 
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:

@@ -413,8 +413,13 @@ class Transfer(Values):
                     bound = Ref(loc)
                 if isinstance(target, Name):
                     each.bind(target.name, bound)
-            yield step.next[0], each
-            yield step.next[1], done
+            again = done.env.pop(("turned", step.at), None) is not None
+            if step.at in self.sketch.once:
+                each.env["turned", step.at] = Known(True)
+            if step.at not in self.sketch.once or not again:
+                yield step.next[0], each
+            if step.at not in self.sketch.once or again:
+                yield step.next[1], done
         for each in raised:
             if step.error is not None:
                 each.raising = "sql"

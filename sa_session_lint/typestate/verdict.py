@@ -354,7 +354,7 @@ def _change(then: SessionState | None, now: SessionState | None) -> str | None:
     if now is None:
         return None
     if then is None:
-        return "opened here" if now.owner in {"here", "with"} else FAILED if now.txn is INACTIVE else None
+        return "opened here" if now.owner in {"here", "with"} else FAILED if now.txn is INACTIVE else "takes a connection here" if now.txn is CONN else None
     if now.closed is not None and then.closed is None:
         return "closed here"
     if now.txn is INACTIVE and then.txn is not INACTIVE:
