@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _FIRST = frozenset({"first", "one_or_none", "scalar_one_or_none", "scalar", "get"})
+_ASKING = frozenset({"query", "scalars", "scalar", "execute", "exec", "get"})
 
 
 def seeded(index: Index, found: Outline, scope: Scope) -> frozenset[str]:
@@ -46,6 +47,8 @@ def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope) -
     match part:
         case Const():
             return True
+        case Attribute(Name(name), method) if method in _ASKING and any(parameter.name == name and parameter.annotation is None for parameter in scope.parameters):
+            return True  # a session that only the caller knows
         case Attribute(inner, _) | Await(inner):
             return _is_constant(index, inner, found, scope)
         case Call(function, arguments, keywords):
