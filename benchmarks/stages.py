@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import libcst as cst
@@ -67,8 +68,10 @@ class Clock:
 
 
 def follow(index: Index, clock: Clock) -> dict[str, int]:
-    """Follow every function that a check would, by stage; the counts."""
-    counts = dict.fromkeys(("functions", "followed", "coarse", "steps", "disjuncts"), 0)
+    """Follow every function that a check would, by stage; the counts. `widest` is the median of the most ways to a step of a function, `wide` how often
+    they are more than 32."""
+    counts = dict.fromkeys(("functions", "followed", "coarse", "steps", "disjuncts", "widest", "wide"), 0)
+    widths: list[int] = []
     clock.lap("outline")
     clock.stages = ["sketch"]
     with clock.stage("graph", sketching, "build"), clock.stage("sketch", tracking, "sketch"), clock.stage("states", Engine, "follow"):
@@ -82,7 +85,10 @@ def follow(index: Index, clock: Clock) -> dict[str, int]:
                     counts["coarse"] += result.coarse
                     counts["steps"] += len(result.sketch.steps)
                     counts["disjuncts"] += len(result.came)
+                    widths.append(max((len(ways) for ways in result.ways.values()), default=0))
     clock.lap("sketch")
+    counts["widest"] = median_low(widths or [0])
+    counts["wide"] = sum(width > 32 for width in widths)
     return counts
 
 
