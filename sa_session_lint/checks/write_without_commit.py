@@ -22,18 +22,21 @@ class WriteWithoutCommit(FlowCheck):
                 self.report(write, trail, call=self.code(write), name=self.name(loss.disjunct, loss.loc), function=self.around.name)
 
     def is_for_itself(self, write: cst.CSTNode) -> bool:
-        """Whether a function sets an attribute of an object and reads it again: it may change what it has in hand, and mean to save nothing."""
-        if not isinstance(write, cst.Assign) or not isinstance(write.targets[0].target, cst.Attribute):
+        """Whether a function sets an attribute of an object and reads it again, or calls a method, which may: it may change what it has in hand, and mean
+        to save nothing."""
+        if not isinstance(write, cst.Assign) or not isinstance(written := write.targets[0].target, cst.Attribute):
             return False
-        written = write.targets[0].target
         line, text = self.file.source.span_of(write).end_line, self.code(written)
-        return any(self.file.source.span_of(read).line > line and self.code(read) == text for read in _reads(self.file.outline.nodes[self.around.at]))
+        for read, called in _reads(self.file.outline.nodes[self.around.at]):
+            if self.file.source.span_of(read).line > line and (self.code(read) == text or (called and self.code(read.value) == self.code(written.value))):
+                return True
+        return False
 
 
-def _reads(node: cst.CSTNode) -> Iterator[cst.Attribute]:
-    """The attributes that code reads."""
+def _reads(node: cst.CSTNode) -> Iterator[tuple[cst.Attribute, bool]]:
+    """The attributes that code reads, and whether it calls them."""
     for child in node.children:
         if isinstance(child, cst.Attribute):
-            yield child
+            yield child, isinstance(node, cst.Call) and node.func is child
         if not isinstance(child, (cst.AssignTarget, cst.Del)):
             yield from _reads(child)
