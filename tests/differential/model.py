@@ -8,6 +8,8 @@ What is not compared, and why:
 - Work of a session whose flush has failed (INACTIVE): it is lost whatever the program does, nobody can save it any more.
 - Work thrown away by a `close()` while an exception is on its way, after a failed flush, or in a function that was handed the session: the model calls a loss
   what no error explains, and blames who opened the session.
+- That something unknown fails while a session that it does not get waits for its rollback: that errors meet is not followed.
+- What the end of a block saves of a session of which the state is not known.
 - The use of a closed session that was begun, entered, committed or rolled back since: that is how it is started anew on purpose.
 """
 
@@ -137,7 +139,7 @@ class _Walk:
                 return self.closed_for_good(where, fit, event)
             after = {then for h in fit for then in self.through(h, event)}
             if not after:
-                if event.error is not None and any(h.txn(name) is ANY for h in fit for name in event.states):
+                if self.is_unclaimed(event, fit):
                     raise _Unclaimed
                 return f"{where}: {ending(event)}, which the model denies in {shown(event.states, event.work)}"
             here = self.closure(after)
@@ -147,6 +149,13 @@ class _Walk:
             really = f"{shown(self.trace.states, self.trace.work)}, {self.trace.out} out"
             return f"end {end}: really {really}; in the model {[self.shown(h) for h in last]}"
         return None
+
+    def is_unclaimed(self, event: Event, fit: set[Here]) -> bool:
+        """Whether the model says nothing of what comes next: an error, or what the end of a block saves, of a session whose state it does not know; and that
+        something unknown fails while a session that it does not get waits for its rollback."""
+        if (event.error is not None or event.what.startswith("leave")) and any(h.txn(name) is ANY for h in fit for name in event.states):
+            return True
+        return event.what == "outside" and event.error is not None and any(h.txn(name) is INACTIVE for h in fit for name in event.states)
 
     def closed_for_good(self, where: str, fit: set[Here], event: Event) -> str | None:
         """The run ends at the use of a session that was closed: the model has to know that."""
