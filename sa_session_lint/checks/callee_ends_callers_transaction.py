@@ -8,8 +8,8 @@ from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.interest import may_matter
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.sketching import may_matter
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
 from sa_session_lint.typestate.verdict import history, intrusions

@@ -31,20 +31,15 @@ from sa_session_lint.model.expression import (
 from sa_session_lint.model.protocol import METHODS, TABLE, WRITES, Txn
 from sa_session_lint.model.value import (
     UNKNOWN,
-    Class,
-    Engine,
     External,
     Function,
     Generator,
-    Made,
-    Maker,
     Manager,
     Method,
     Registry,
     Session,
-    SessionClass,
-    is_sessional,
 )
+from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own, name_of_called, opens, touches
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.seeding import is_shared_row, seeded
 from sa_session_lint.project.slowness import takes_time
@@ -54,44 +49,6 @@ from sa_session_lint.typestate.state import Condition
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
-
-_SPAWN = frozenset({name.rpartition(".")[2] for name in v.SPAWNING}) | v.POOL_METHODS | {"run_in_executor", "create_task", "start", "start_soon"}
-_WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"}) | {"connect", "raw_connection"}
-
-
-def may_matter(index: Index, scope: Scope, path: str) -> bool:
-    """Whether a function calls anything by a name that sessions have a method for, enters a block, is given a session without asking, or passes one on."""
-    return any(
-        (isinstance(call.function, Attribute) and call.function.name in _WORDS) or _name(call) in _SPAWN
-        for call in scope.calls
-    ) or any(
-        binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and is_bare(binding.value) and is_sessional(index.value(binding.value, scope, path)))
-        for bindings in scope.bindings.values()
-        for binding in bindings
-    ) or any(
-        isinstance(index.value(Name(parameter.name), scope, path), Session)
-        for parameter in scope.parameters
-        if any(Name(parameter.name) in (*call.arguments, *(value for _, value in call.keywords)) for call in scope.calls)
-    )
-
-
-def has_session(index: Index, scope: Scope, path: str) -> bool:
-    """Whether a function has a session when nobody knows its caller: it makes or reaches one, or a parameter is one."""
-    return any(isinstance(index.value(Name(p.name), scope, path), Session) for p in scope.parameters) or any(interests(index, call, scope, path) for call in scope.calls)
-
-
-def interests(index: Index, call: Call, scope: Scope, path: str) -> bool:
-    """`interesting`, looked at once for each call."""
-    return index.once(("interesting", path, call.at), lambda: interesting(index, call, scope, path))
-
-
-def _name(call: Call) -> str | None:
-    """The last part of the name of what is called."""
-    return call.function.name if isinstance(call.function, (Attribute, Name)) else None
-
-
-def is_bare(call: Call) -> bool:
-    return not call.arguments and not call.keywords
 
 
 def sketch(index: Index, found: Outline, scope: Scope) -> Sketch | None:
@@ -110,7 +67,7 @@ class _Sketching:
         self.numbers: dict[int, int] = {}
         self.handlers: dict[int, int] = {}
         self.seeded = seeded(index, found, scope)
-        self.spawns = any(_name(call) in _SPAWN for call in scope.calls)
+        self.spawns = any(name_of_called(call) in SPAWNERS for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
         graph = build(node.body, _risk)
@@ -387,7 +344,7 @@ class _Sketching:
         function = call.function
         if isinstance(function, Attribute) and self.spawns and (function.name in v.SIGNALS or is_own(function, self.scope)):
             return True
-        if isinstance(function, Attribute) and function.name in _WORDS and is_own(function.value, self.scope):
+        if isinstance(function, Attribute) and function.name in WORDS and is_own(function.value, self.scope):
             return True  # `self.session.commit()`: whoever calls may know what it is
         if isinstance(function, Attribute) and function.name in v.APP_CONTEXTS:
             return True
@@ -405,77 +362,6 @@ class _Sketching:
             where = self.scope, self.outline.path
             self.interest[call.at] = interests(self.index, call, *where) or takes_time(self.index, call, *where) is not None or opens(self.index, call, *where)
         return self.interest[call.at]
-
-
-def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
-    """Whether a call makes, gives or works with a session, whatever it is given."""
-    function = index.value(call.function, scope, path)
-    match function:
-        case Maker() | SessionClass() | Registry():
-            return True
-        case Method(receiver, name):
-            if isinstance(receiver, Made):
-                return (receiver.dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS) or receiver.dotted in v.EVENT_LOOPS | {"multiprocessing.get_context"}
-            return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
-        case External(dotted):
-            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_sessional(index.value(call, scope, path))
-        case Class():
-            return is_sessional(index.entered(index.value(call, scope, path)))
-        case Function():
-            return is_sessional(index.value(call, scope, path)) or touches(index, function)
-    return is_sessional(index.value(call, scope, path))
-
-
-def is_own(expression: Expression, scope: Scope) -> bool:
-    """Whether an expression is an attribute of the object whose method this is: `self.session`."""
-    return (
-        isinstance(expression, Attribute) and isinstance(expression.value, Name) and scope.owner is not None
-        and bool(scope.parameters) and expression.value.name == scope.parameters[0].name
-    )  # fmt: skip
-
-
-def touches(index: Index, function: Function, depth: int = 2, own: bool = False) -> bool:
-    """Whether a function of the project works, itself or by those it calls, with a session that it was not handed: a registry's, or with `own`
-    its object's."""
-
-    def search() -> bool:
-        found = index.outline(function.path)
-        if found is None:
-            return False
-        scope = found.scopes[function.qualname]
-        for call in scope.calls:
-            if own and isinstance(call.function, Attribute) and call.function.name in _WORDS and is_own(call.function.value, scope):
-                return True
-            if own and any(is_own(part, scope) and isinstance(index.value(part, scope, function.path), Session) for part in call.arguments):
-                return True
-            value = index.value(call.function, scope, function.path)
-            if isinstance(value, Method) and isinstance(value.receiver, (Registry, Session)):
-                if not isinstance(value.receiver, Session) or value.receiver.how in {"shared", "registry"}:
-                    return True
-            elif isinstance(value, Function) and depth and value != function:
-                if touches(index, replace(value, receiver=None), depth - 1, own and is_own(call.function, scope)):
-                    return True
-        return False
-
-    return index.once(("touches", function.path, function.qualname, depth, own), search)
-
-
-def opens(index: Index, call: Call, scope: Scope, path: str, depth: int = 3) -> bool:
-    """Whether a call is one of a function of the project that opens, itself or by those it calls, a session or a connection."""
-    value = index.value(call.function, scope, path)
-    if not isinstance(value, Function) or not depth:
-        return False
-    found = index.outline(value.path)
-    inner = found.scopes[value.qualname] if found is not None else None
-    return inner is not None and index.once(
-        ("opens", value.path, value.qualname, depth),
-        lambda: any(_makes(index, each, inner, value.path) or opens(index, each, inner, value.path, depth - 1) for each in inner.calls),
-    )
-
-
-def _makes(index: Index, call: Call, scope: Scope, path: str) -> bool:
-    value = index.value(call.function, scope, path)
-    return isinstance(value, (Maker, SessionClass)) or (isinstance(value, Method) and isinstance(value.receiver, (Maker, Engine)))
 
 
 def _risk(node: cst.CSTNode) -> Literal["any", "misuse", "none"]:

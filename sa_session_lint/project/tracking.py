@@ -11,11 +11,12 @@ from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Place, Session, Value
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.generator import is_scoped_generator
+from sa_session_lint.project.interest import has_session, may_matter, touches
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
-from sa_session_lint.project.sketching import has_session, may_matter, sketch, touches
+from sa_session_lint.project.sketching import sketch
 from sa_session_lint.project.slowness import waits
 from sa_session_lint.typestate.engine import Engine
 from sa_session_lint.typestate.followed import Followed
