@@ -8,7 +8,7 @@ It keeps its own stack: deep trees do not run into the recursion limit.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import libcst as cst
@@ -20,6 +20,15 @@ V = TypeVar("V", bound=cst.CSTVisitor)
 
 # What the decorators of libcst.matchers write on a method.
 _MATCHERS = frozenset({"_call_if_inside_matcher", "_call_if_not_inside_matcher", "_visit_matcher", "_leave_matcher"})
+_MARKS = frozenset(
+    {"lpar", "rpar", "comma", "semicolon", "equal", "dot", "operator", "asynchronous", "colon", "lbracket", "rbracket", "lbrace", "rbrace", "first_colon",
+     "second_colon", "lang", "rang"}
+)  # fmt: skip
+_WITHOUT_PUNCTUATION = {kind: tuple(field for field in fields if field not in _MARKS) for kind, fields in ORDER.items()}
+_PUNCTUATION = {kind for kind, fields in ORDER.items() if not fields and kind not in {"Name", "Integer", "Float", "Imaginary", "SimpleString", "Ellipsis"}} | {
+    "LeftParen", "RightParen", "Dot", "Comma", "Semicolon", "AssignEqual", "Asynchronous"
+}  # fmt: skip
+"""Nodes that only a mark leads to: where no visitor asks for them, the walk does not either."""
 _HANDLERS: dict[type, tuple[dict[str, str], dict[str, str]]] = {}
 
 
@@ -47,6 +56,18 @@ def handlers(cls: type) -> tuple[dict[str, str], dict[str, str]]:
     return _HANDLERS[cls]
 
 
+def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The nodes in a node, in order, without whitespace and comments; `node.children` visits and rebuilds everything for it."""
+    for field in ORDER.get(type(node).__name__, ()):
+        child = getattr(node, field)
+        if child.__class__ is tuple or child.__class__ is list:
+            for one in child:
+                if isinstance(one, cst.CSTNode):
+                    yield one
+        elif isinstance(child, cst.CSTNode):
+            yield child
+
+
 def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Exception], None] | None = None) -> None:
     """Drive all `visitors` over `module`. Returning False from a visit keeps that visitor, and no other, out of the children;
     its leave is still called. A visitor that raises is reported to `on_error` (without one, the exception goes up) and called no more.
@@ -59,6 +80,9 @@ def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Excep
             visits[kind].append((number, getattr(visitor, name)))
         for kind, name in leave.items():
             leaves[kind].append((number, getattr(visitor, name)))
+    hooked = visits.keys() | leaves.keys()
+    order = ORDER if hooked & _PUNCTUATION else _WITHOUT_PUNCTUATION
+    wanted = {kind for kind, fields in order.items() if fields or kind in hooked}
     dead: set[int] = set()
     pruned_at: dict[int, cst.CSTNode] = {}  # visitor -> the node whose children it does not want
 
@@ -99,11 +123,11 @@ def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Excep
                 continue
         if kind in leaves or pruned_at:
             push((node, False))
-        for field in reversed(ORDER[kind]):
+        for field in reversed(order[kind]):
             child = getattr(node, field)
             if child.__class__ is tuple or child.__class__ is list:
                 for one in reversed(child):
-                    if isinstance(one, cst.CSTNode):
+                    if one.__class__.__name__ in wanted:
                         push((one, True))
-            elif isinstance(child, cst.CSTNode):
+            elif child.__class__.__name__ in wanted:
                 push((child, True))

@@ -13,6 +13,7 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
 from sa_session_lint.typestate.verdict import history, intrusions
+from sa_session_lint.walk import children
 
 
 class CalleeEndsCallersTransaction(FlowCheck):
@@ -68,4 +69,4 @@ def _is_opened(scope: Scope, name: str | None) -> bool:
 
 
 def _reads(node: cst.CSTNode, names: set[str]) -> bool:
-    return (isinstance(node, cst.Name) and node.value in names) or any(_reads(child, names) for child in node.children)
+    return (isinstance(node, cst.Name) and node.value in names) or any(_reads(child, names) for child in children(node))

@@ -30,11 +30,12 @@ from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Object, Ref, SessionState, locs_in
 from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, since
 from sa_session_lint.typestate.way import Way
+from sa_session_lint.walk import children
 
 
 def compounds(node: cst.CSTNode) -> Iterator[cst.BaseCompoundStatement]:
     """The compound statements in a node, in order."""
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, cst.BaseCompoundStatement):
             yield child
         if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
@@ -153,7 +154,7 @@ class FlowCheck(Check):
         here: cst.CSTNode | None = outer
         while here is not None and here is not inner:
             found.append(here)
-            here = next((child for child in here.children if child is inner or self.holds(child, inner)), None)
+            here = next((child for child in children(here) if child is inner or self.holds(child, inner)), None)
         return found
 
     def names(self, disjunct: Disjunct, loc: Loc) -> set[str]:

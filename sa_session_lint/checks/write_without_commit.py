@@ -9,6 +9,7 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.verdict import losses
+from sa_session_lint.walk import children
 
 
 class WriteWithoutCommit(FlowCheck):
@@ -35,7 +36,7 @@ class WriteWithoutCommit(FlowCheck):
 
 def _reads(node: cst.CSTNode) -> Iterator[tuple[cst.Attribute, bool]]:
     """The attributes that code reads, and whether it calls them."""
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, cst.Attribute):
             yield child, isinstance(node, cst.Call) and node.func is child
         if not isinstance(child, (cst.AssignTarget, cst.Del)):

@@ -14,6 +14,7 @@ from sa_session_lint.model.vocabulary import SESSION_CALLS
 from sa_session_lint.project.generator import suspensions
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers
+from sa_session_lint.walk import children
 
 _OF_GENERATORS = frozenset({"close"})
 _ENDINGS = frozenset({"close", "aclose", "remove"})
@@ -107,4 +108,4 @@ def _is_one(owner: Expression, names: set[str], fields: set[str]) -> bool:
 def _ends(block: cst.CSTNode) -> bool:
     """Whether a block calls something that closes a session."""
     called = isinstance(block, cst.Call) and isinstance(block.func, cst.Attribute) and block.func.attr.value in _ENDINGS
-    return called or any(_ends(child) for child in block.children)
+    return called or any(_ends(child) for child in children(block))

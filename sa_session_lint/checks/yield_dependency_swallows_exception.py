@@ -8,6 +8,7 @@ from sa_session_lint.checks.check import Check
 from sa_session_lint.model.value import External, Many, Registry, Session
 from sa_session_lint.project.generator import Suspension, falls_through, is_scoped_generator, suspensions
 from sa_session_lint.project.usage import dependents
+from sa_session_lint.walk import children
 
 _BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _DATABASE = _BROAD | {f"sqlalchemy.exc.{name}" for name in ("SQLAlchemyError", "StatementError", "DBAPIError", "DatabaseError")}
@@ -57,7 +58,7 @@ class YieldDependencySwallowsException(Check):
 
 def _chooses_to_raise(node: cst.CSTNode) -> bool:
     """Whether something is raised under a condition: that the rest ends quietly was meant."""
-    return any((isinstance(child, (cst.If, cst.Match)) and _raises(child)) or _chooses_to_raise(child) for child in node.children)
+    return any((isinstance(child, (cst.If, cst.Match)) and _raises(child)) or _chooses_to_raise(child) for child in children(node))
 
 
 def _raises_behind(suspension: Suspension, statement: cst.Try | cst.TryStar) -> bool:
@@ -67,4 +68,4 @@ def _raises_behind(suspension: Suspension, statement: cst.Try | cst.TryStar) -> 
 
 
 def _raises(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.Raise) or any(_raises(child) for child in node.children if not isinstance(child, (cst.FunctionDef, cst.Lambda)))
+    return isinstance(node, cst.Raise) or any(_raises(child) for child in children(node) if not isinstance(child, (cst.FunctionDef, cst.Lambda)))

@@ -21,6 +21,7 @@ from sa_session_lint.model.value import External
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.usage import dependents
+from sa_session_lint.walk import children
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _search(
 
 
 def _blocks(statement: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    for child in statement.children:
+    for child in children(statement):
         if isinstance(child, cst.BaseSuite):
             yield child
         elif isinstance(child, (cst.Else, cst.Finally, cst.If, cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
@@ -207,7 +208,7 @@ def _blocks(statement: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def _yields(node: cst.CSTNode) -> Iterator[cst.Yield]:
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, cst.Lambda):
             continue
         if isinstance(child, cst.Yield):
@@ -218,10 +219,10 @@ def _yields(node: cst.CSTNode) -> Iterator[cst.Yield]:
 def _calls(node: cst.CSTNode) -> Iterator[cst.Call]:
     if isinstance(node, cst.Call):
         yield node
-    for child in node.children:
+    for child in children(node):
         if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
             yield from _calls(child)
 
 
 def _holds(block: cst.CSTNode, inside: cst.CSTNode) -> bool:
-    return any(child is inside or _holds(child, inside) for child in block.children)
+    return any(child is inside or _holds(child, inside) for child in children(block))

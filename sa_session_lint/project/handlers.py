@@ -15,6 +15,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
 from sa_session_lint.project.mapping import is_column
+from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -40,7 +41,7 @@ def handlers_around(index: Index, place: Place) -> tuple[Scope, tuple[cst.Except
 
 def _around(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
     """The nodes from one down to another within it, without the last; empty where it is not within."""
-    for child in outer.children:
+    for child in children(outer):
         if child is inner:
             return [outer]
         below = _around(child, inner)
@@ -65,7 +66,7 @@ def reads(handler: cst.CSTNode) -> Iterator[cst.Attribute]:
                 continue
             case cst.Attribute(value=cst.Name()):
                 yield node
-        stack += reversed(node.children)
+        stack += reversed(list(children(node)))
 
 
 def may_raise(index: Index, handler: cst.CSTNode, scope: Scope, path: str) -> bool:

@@ -6,7 +6,9 @@ The answer about a file never depends on which files were passed to the linter, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -174,12 +176,30 @@ class Index:
         """The files whose bytes hold all these words, in order of their paths; no file is parsed for it."""
         if words not in self._words:
             wanted = [word.encode() for word in words]
-            self._words[words] = tuple(
-                path
-                for path in sorted(self.modules.files)
-                if (data := self.data(path)) is not None and all(word in data for word in wanted) and all(_stands_in(word, data) for word in wanted)
-            )
+            many = len(self._words) > _MANY and all(_WORD.fullmatch(word) for word in wanted)
+            self._words[words] = self._looked_up(wanted) if many else tuple(path for path in self._paths if self._holds(path, wanted))
         return self._words[words]
+
+    def _holds(self, path: str, wanted: list[bytes]) -> bool:
+        data = self.data(path)
+        return data is not None and all(word in data for word in wanted) and all(_stands_in(word, data) for word in wanted)
+
+    def _looked_up(self, wanted: list[bytes]) -> tuple[str, ...]:
+        found = sorted(set.intersection(*(set(self._numbers.get(word, ())) for word in wanted)))
+        return tuple(self._paths[number] for number in found)
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self.modules.files)
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, list[int]]:
+        """Every word of the project, with the numbers of the files that have it: worth its while once many have been searched for."""
+        found: dict[bytes, list[int]] = {}
+        for number, path in enumerate(self._paths):
+            for word in set(_WORD.findall(self.data(path) or b"")):
+                found.setdefault(word, []).append(number)
+        return found
 
     def scopes_with(self, *words: str) -> Iterator[tuple[Outline, Scope]]:
         """Every scope of every file that holds all these words."""
@@ -201,6 +221,8 @@ class Index:
         return self._environment.pins((self.root / path).parent).targeting(self._targets)
 
 
+_MANY = 60
+_WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") | frozenset(range(128, 256))
 
 

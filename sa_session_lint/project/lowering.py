@@ -31,6 +31,7 @@ from sa_session_lint.model.expression import (
     Text,
 )
 from sa_session_lint.project.outline import Binding, Given, Outline, Parameter, Scope, Store
+from sa_session_lint.walk import children
 
 
 def outline(path: str, module: cst.Module) -> Outline:
@@ -520,7 +521,7 @@ def _targets(target: cst.CSTNode) -> Iterator[tuple[str, bool]]:
 def _captured(pattern: cst.CSTNode) -> Iterator[str]:
     if isinstance(pattern, (cst.MatchAs, cst.MatchStar)) and pattern.name is not None:
         yield pattern.name.value
-    for child in pattern.children:
+    for child in children(pattern):
         if isinstance(child, (cst.MatchPattern, cst.MatchSequenceElement, cst.MatchOrElement, cst.MatchMappingElement, cst.MatchKeywordElement)):
             yield from _captured(child)
 

@@ -19,6 +19,7 @@ import libcst as cst
 from sa_session_lint.model.expression import Attribute, Await, Call, Const, Expression, Name
 from sa_session_lint.model.value import Class, External, Registry, Session
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -63,7 +64,7 @@ def _is_class(dotted: str) -> bool:
 
 def _made(node: cst.CSTNode, names: set[str]) -> Iterator[str]:
     """The names to which an `if not name` or `if name is None` gives a value."""
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
             continue
         if isinstance(child, cst.If) and (name := _missing(child.test)) in names and name is not None and any(_binds(line, name) for line in _lines(child.body)):

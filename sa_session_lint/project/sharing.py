@@ -12,6 +12,7 @@ from sa_session_lint.model.expression import Attribute, Call, Expression, Name, 
 from sa_session_lint.model.protocol import WORKING
 from sa_session_lint.model.value import Function, Made, Manager, Session
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -112,7 +113,7 @@ def _guarded(index: Index, found: Outline, scope: Scope, name: str) -> set[int]:
             locked = any(_may_lock(index, found, scope, item.item, name) for item in node.items)
         if locked and isinstance(node, cst.Call) and id(node) in found.values:
             inside.add(id(node))
-        for child in node.children:
+        for child in children(node):
             visit(child, locked)
 
     if isinstance(node, cst.FunctionDef):
