@@ -1,5 +1,5 @@
 """`python -m sa_session_lint` is `sa-session-lint`."""
 
-from sa_session_lint.cli import main
+from sa_session_lint.cli import command
 
-main()
+command()

@@ -6,6 +6,7 @@ the tree. Whatever fails costs the work on one file, is named, and hides nothing
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -89,6 +90,8 @@ def check(request: Request, progress: Progress | None = None) -> Report:
         step = None if progress is None else (lambda here, base=done: progress(base + here, total))
         with deep(), uncollected():
             reports.append(_check_project(request, entries, project, step))
+        if project is not projects[-1]:
+            gc.collect()  # the trees of one project at a time
         done += len(project.named) + len(project.found)
     return _merged(Path(os.path.abspath(top)), reports, entries.broken, time.perf_counter() - started)
 
