@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sa_session_lint.catalogue import Entry
     from sa_session_lint.checks.check import Check
-    from sa_session_lint.project.outline import Outline
+    from sa_session_lint.project.outline import Outline, Scope
     from sa_session_lint.source import Source
 
 Progress = Callable[[int, int], None]
@@ -255,12 +255,18 @@ def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Ind
     tags = config.SCOPE_TAGS & set(entry.tags)
     if tags and any(block.line <= line <= block.end_line for block in scripts):
         return True
-    source = index.source(finding.path)
-    functions = [s for s in outline.scopes.values() if s.kind == "function"] if source is not None else []
-    around = [s for s in functions if source is not None and (span := source.span_of(outline.nodes[s.at])).line <= line <= span.end_line]
-    if any(is_left_over(index, outline, scope) or (tags and runs_as_script(index, finding.path, scope)) for scope in around):
+    around = [(outline, scope) for scope in _around(index, outline, line)]
+    callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]
+    if any(is_left_over(index, found, scope) for found, scope in (*around, *callers)) or (tags and any(runs_as_script(index, finding.path, scope) for _, scope in around)):
         return True
-    return bool(tags & config.ONCE_TAGS) and any(runs_at_start(index, finding.path, scope) for scope in around)
+    return bool(tags & config.ONCE_TAGS) and any(runs_at_start(index, finding.path, scope) for _, scope in around)
+
+
+def _around(index: Index, outline: Outline, line: int) -> list[Scope]:
+    """The functions that a line stands in."""
+    source = index.source(outline.path)
+    functions = [scope for scope in outline.scopes.values() if scope.kind == "function"] if source is not None else []
+    return [scope for scope in functions if source is not None and (span := source.span_of(outline.nodes[scope.at])).line <= line <= span.end_line]
 
 
 def _reported(finding: Finding, entries: catalogue.Catalogue, settings: config.Config) -> Reported:

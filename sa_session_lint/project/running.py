@@ -13,7 +13,7 @@ import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
-from sa_session_lint.model.value import Class, Constant, External, Function, Made
+from sa_session_lint.model.value import UNKNOWN, Class, Constant, External, Function, Made, Module
 from sa_session_lint.project.modules import is_aside, is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
@@ -21,10 +21,13 @@ from sa_session_lint.project.usage import called_name, callers, is_imported, sam
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
+_PLAIN = frozenset({"staticmethod", "classmethod"})
+_ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_app", "make_app", "application"})
+"""Functions that something outside of the project may name."""
 _MAKERS = frozenset(dotted.rpartition(".")[2] for dotted in v.APPLICATIONS)
 _MAKING = re.compile(rb"(?<!\w)(?:" + "|".join(sorted(_MAKERS)).encode() + rb")\(")
-_TEXT = re.compile(r'#[^\n]*|^[ \t]*(?:from[^\n]*)?import(?:\s*\([^)]*\)|[^\n]*)|"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'', re.MULTILINE)
-"""A comment, a docstring, or an import: what is imported need not be used, unless that gives it another name."""
+_TEXT = re.compile(r'#[^\n]*|^[ \t]*(?:from[^\n]*)?import(?:\s*\([^)]*\)|[^\n]*)|"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|^__all__\b[^\[(]*[\[(][^\])]*', re.MULTILINE)
+"""A comment, a docstring, `__all__`, or an import: what is imported need not be used, unless that gives it another name."""
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
 """What loads modules that no import names."""
 
@@ -128,34 +131,76 @@ def is_dead(index: Index, scope: Scope) -> bool:
 
 
 def is_left_over(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether nothing names a function or method, or the class that it belongs to, but what is itself left over, though other files use what stands beside
-    it: nobody has called it for long. In a module that nobody uses, or in a class that inherits from a library's, it is for others to call, but in an
-    application there are no others. The handlers of a router that is not part of the application do not run either."""
+    """Whether nothing names a function or method, or the class that it belongs to, but what is itself left over: nobody has called it for long. In a module
+    that nobody uses, or in a class that inherits from a library's, it is for others to call, but in an application there are no others. Nor does a function
+    run that is defined anew further down, or the handler of a router that is not part of the application."""
     while scope.parent is not None and scope.parent.kind == "function":
         scope = scope.parent
     owner = scope.owner
     outer = scope if owner is None else owner
     if outer.parent is not outline.module or (scope.name.startswith("__") and owner is None):
         return False
-    if scope.decorators:
-        return owner is None and all(_is_of_router(index, outline, each) for each in scope.decorators) and _is_unloaded(index, outline)
-    if owner is not None and (owner.decorators or any(not isinstance(index.value(base, outline.module, outline.path), Class) for base in owner.bases)):
+    if any(called_name(each) not in _PLAIN for each in scope.decorators):
+        routers = [_router_of(index, outline, each) for each in scope.decorators]
+        return owner is None and all(each is not None and not _is_included(index, outline, each) for each in routers)
+    if _is_defined_anew(scope):
+        return True
+    if owner is not None and owner.decorators:
         return False
+    is_own = owner is None or all(isinstance(index.value(base, outline.module, outline.path), Class) for base in owner.bases)
     beside = [s.name for s in outline.scopes.values() if s.parent is outline.module and s is not outer]
     others = [path for path in index.files_with(stem(outline.path)) if path != outline.path]
-    if _is_unnamed(index, outline, outer):
-        return any(_named_in(index, name, others) for name in beside) or _is_unloaded(index, outline)
-    if owner is None or scope.name.startswith("__"):
+    alone = bool(_applications(index) - {outline.path}) and not _may_be_loaded(index, outline.path)  # no imports but those that can be seen
+    if is_own and _is_unnamed(index, outline, outer):
+        return any(_named_in(index, name, others) for name in beside) or _is_unloaded(index, outline) or (alone and outer.name not in _ENTRIES)
+    if owner is None or scope.name.startswith("__") or not (is_own or "__tablename__" in owner.bindings):
         return False
     methods = [s.name for s in outline.scopes.values() if s.parent is owner and s is not scope and not s.name.startswith("__")]
-    return _is_uncalled(index, outline, owner, scope) and any(_named_in(index, name, others) for name in methods)
+    return _is_uncalled(index, outline, owner, scope) and (alone or any(_named_in(index, name, others) for name in methods))
 
 
-def _is_of_router(index: Index, outline: Outline, decorator: Expression) -> bool:
-    """Whether a decorator adds a route to a router that the module makes and an application elsewhere has to include: `@router.get("/")`."""
+def _is_defined_anew(scope: Scope) -> bool:
+    """Whether another definition of the same name takes a function's place before anybody can call it."""
+    last = scope.parent.bindings[scope.name][-1] if scope.parent is not None and scope.parent.bindings.get(scope.name) else None
+    return not scope.decorators and last is not None and last.how == "def" and last.sure and last.at != scope.at and scope.kind == "function"
+
+
+def _router_of(index: Index, outline: Outline, decorator: Expression) -> str | None:
+    """The name of the router that the module makes, and to which a decorator adds a route: `@router.get("/")`."""
     head = decorator.function if isinstance(decorator, Call) else decorator
-    value = index.value(head.value, outline.module, outline.path) if isinstance(head, Attribute) else None
-    return isinstance(value, Made) and value.dotted.rpartition(".")[2] in {"APIRouter", "Blueprint"} and value.place.path == outline.path
+    router = head.value if isinstance(head, Attribute) else None
+    value = index.value(router, outline.module, outline.path) if isinstance(router, Name) else None
+    is_router = isinstance(value, Made) and value.dotted.rpartition(".")[2] in {"APIRouter", "Blueprint"} and value.place.path == outline.path
+    return router.name if is_router and isinstance(router, Name) else None
+
+
+def _is_included(index: Index, outline: Outline, router: str) -> bool:
+    """Whether anything may make a router part of an application: it is named where it is made, or in a file that imports the module."""
+
+    def search() -> bool:
+        if not _applications(index) - {outline.path} or _may_be_loaded(index, outline.path):
+            return True
+        if any(Name(router) in (*call.arguments, *(value for _, value in call.keywords)) for scope in (outline.module, *outline.scopes.values()) for call in scope.calls):
+            return True
+        if _is_unloaded(index, outline):
+            return False
+        for file in index.files_with(stem(outline.path)):
+            found = index.outline(file) if file != outline.path and not is_test(file) else None
+            if found is not None and (found.stars or router in (index.data(file) or b"").decode("utf-8", "replace")) and _imports_it(index, found, outline.path, router):
+                return True
+        return False
+
+    return index.once(("included", outline.path, router), search)
+
+
+def _imports_it(index: Index, found: Outline, path: str, router: str) -> bool:
+    """Whether a file imports a router by its name, everything of its module, or the module, whose router it names."""
+    for what in found.imports:
+        if index.modules.find(what.module, what.level, found.path) == path and (what.name in {router, None} or found.stars):
+            return True
+        if what.name is not None and index.value(what, found.module, found.path) == Module(path):
+            return bool(re.search(r"\.\s*" + re.escape(router) + r"\b", (index.data(found.path) or b"").decode("utf-8", "replace")))
+    return any(index.modules.find(star.module, star.level, found.path) == path for star in found.stars)
 
 
 def _is_unloaded(index: Index, outline: Outline) -> bool:
@@ -165,12 +210,17 @@ def _is_unloaded(index: Index, outline: Outline) -> bool:
         path = outline.path
         if outline.main_blocks or not _applications(index) - {path} or path in _applications(index) or is_imported(index, path):
             return False
-        if any(_may_load(index, file, path) for word in _DYNAMIC for file in index.files_with(word) if not is_aside(file)):
+        if _may_be_loaded(index, path):
             return False
         name = re.compile(rb"[\"'][\w./]*(?<!\w)" + re.escape(stem(path).encode()) + rb"(?:[.:][\w.]*)?[\"']")
         return not any(name.search(index.data(file) or b"") for file in index.files_with(stem(path)))
 
     return index.once(("unloaded", outline.path), search)
+
+
+def _may_be_loaded(index: Index, path: str) -> bool:
+    """Whether some file may import a module by a computed name."""
+    return any(_may_load(index, file, path) for word in _DYNAMIC for file in index.files_with(word) if not is_aside(file))
 
 
 def _may_load(index: Index, loader: str, path: str) -> bool:
@@ -214,7 +264,8 @@ def _is_uncalled(index: Index, outline: Outline, owner: Scope, scope: Scope) -> 
     mentions = _mentions(index, scope.name)
     if len(mentions) < 2:
         return True
-    if owner.bases or len(mentions) > 8:
+    inherited = [index.value(base, outline.module, outline.path) for base in owner.bases]
+    if len(mentions) > 8 or any(index.member(base.path, base.qualname, scope.name) is not UNKNOWN for base in inherited if isinstance(base, Class)):
         return False
     if _applications(index):  # only tests call it
         mentions = [(path, line) for path, line in mentions if not is_test(path)]
