@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.pooling import takes_lock
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import SketchStep
@@ -15,6 +16,8 @@ class SessionHeldAcrossSlowCall(FlowCheck):
 
     def function(self, found: Followed) -> None:
         seen: set[int] = set()
+        if any(waiting(found)) and takes_lock(self.index, self.around, self.file.path):
+            return
         for met in waiting(found):
             step = found.sketch.steps[met.step]
             if step.at not in seen and (met.related is None or (self.is_sure(step) and not self.is_met_there(met.related))):

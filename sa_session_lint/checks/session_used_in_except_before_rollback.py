@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import libcst as cst
+
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute
 from sa_session_lint.model.protocol import INACTIVE
+from sa_session_lint.model.vocabulary import FLUSH_ERRORS
+from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
 from sa_session_lint.typestate.verdict import catches, caught
@@ -38,4 +42,11 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
         handler = caught(self.found, met.step, met.disjunct, met.loc)
         if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
+            if handler is not None and self.is_guarded(self.node(handler[0]), node):
+                return
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+
+    def is_guarded(self, handler: cst.CSTNode, node: cst.CSTNode) -> bool:
+        """Whether a `try` of its own in the handler catches what the use of the session raises: then that hides nothing."""
+        guards = (around for around in self.around_of(handler, node) if isinstance(around, cst.Try) and self.holds(around.body, node))
+        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) for guard in guards for each in guard.handlers)

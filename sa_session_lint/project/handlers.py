@@ -86,3 +86,11 @@ def may_raise(index: Index, handler: cst.CSTNode, scope: Scope, path: str) -> bo
         if value is UNKNOWN or (isinstance(value, Instance) and is_column(index, Class(value.path, value.qualname), read.attr.value)):
             return True
     return False
+
+
+def names_caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:
+    """The last parts of the names of the exceptions that a handler is for."""
+    if handler.type is None:
+        return ("BaseException",)
+    types = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
+    return tuple(t.value if isinstance(t, cst.Name) else t.attr.value if isinstance(t, cst.Attribute) else "?" for t in types)

@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
-from sa_session_lint.model.value import NOTHING, UNKNOWN, Class, Constant, Engine, External, Made, Maker, Method, Place, Registry, SessionClass
+from sa_session_lint.model.value import (
+    NOTHING,
+    UNKNOWN,
+    Class,
+    Constant,
+    Engine,
+    External,
+    Function,
+    Made,
+    Maker,
+    Method,
+    Place,
+    Registry,
+    SessionClass,
+)
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import holders, mentions
@@ -22,6 +36,8 @@ from sa_session_lint.project.usage import holders, mentions
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
+_LOCK = re.compile(r"(?i)advisory_(xact_)?lock|\bget_lock\b|sp_getapplock")
+_LOCK_IN = re.compile(rb"(?i)advisory_(xact_)?lock|\bget_lock\b|sp_getapplock")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
@@ -156,3 +172,24 @@ def _is_only(index: Index, found: Outline, owner: Scope) -> bool:
         scope for outline, scope, call in index.calls_with(owner.name) if not is_aside(outline.path) and index.value(call.function, scope, outline.path) == me
     ]
     return len(calls) == 1 and calls[0].kind == "module"
+
+
+def takes_lock(index: Index, scope: Scope, path: str, depth: int = 2) -> bool:
+    """Whether a function, or one that it calls, takes a lock that lasts as long as its connection is held, which is what it holds it for.
+    https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADVISORY-LOCKS"""
+
+    def search() -> bool:
+        for call in scope.calls:
+            if isinstance(call.function, Attribute) and _LOCK.search(call.function.name):
+                return True
+            if any(isinstance(value := index.value(part, scope, path), Constant) and _LOCK.search(str(value.value)) for part in call.arguments):
+                return True
+            called = index.value(call.function, scope, path) if depth else UNKNOWN
+            found = index.outline(called.path) if isinstance(called, Function) else None
+            if found is not None and isinstance(called, Function) and takes_lock(index, found.scopes[called.qualname], found.path, depth - 1):
+                return True
+        return False
+
+    return bool(index.once(("locks",), lambda: any(_LOCK_IN.search(index.data(file) or b"") for file in index.modules.files))) and index.once(
+        ("takes lock", path, scope.qualname, depth), search
+    )

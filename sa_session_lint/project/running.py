@@ -30,6 +30,7 @@ _TEXT = re.compile(r'#[^\n]*|^[ \t]*(?:from[^\n]*)?import(?:\s*\([^)]*\)|[^\n]*)
 """A comment, a docstring, `__all__`, or an import: what is imported need not be used, unless that gives it another name."""
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
 """What loads modules that no import names."""
+_COMPUTED = re.compile(rb"(?:" + "|".join(_DYNAMIC).encode() + rb")\(\s*(?![bru]?[\"'][\w.]*[\"'])")
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
@@ -220,7 +221,15 @@ def _is_unloaded(index: Index, outline: Outline) -> bool:
 
 def _may_be_loaded(index: Index, path: str) -> bool:
     """Whether some file may import a module by a computed name."""
-    return any(_may_load(index, file, path) for word in _DYNAMIC for file in index.files_with(word) if not is_aside(file))
+    return any(_may_load(index, file, path) for file in _loaders(index))
+
+
+def _loaders(index: Index) -> list[str]:
+    """The files that import modules by computed names."""
+    return index.once(
+        ("loaders",),
+        lambda: [file for word in _DYNAMIC for file in index.files_with(word) if not is_aside(file) and _COMPUTED.search(index.data(file) or b"")],
+    )
 
 
 def _may_load(index: Index, loader: str, path: str) -> bool:

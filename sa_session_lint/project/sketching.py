@@ -39,6 +39,7 @@ from sa_session_lint.model.value import (
     Registry,
     Session,
 )
+from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own, name_of_called, opens, touches
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.seeding import is_shared_row, seeded
@@ -237,9 +238,9 @@ class _Sketching:
                 return made._replace(value=value, targets=targets)
             case "catch", (cst.ExceptHandler() | cst.ExceptStarHandler()):
                 name = node.name.name if node.name is not None else None
-                return made._replace(names=_caught(node), targets=((Name(name.value), OPAQUE),) if isinstance(name, cst.Name) else ())
+                return made._replace(names=names_caught(node), targets=((Name(name.value), OPAQUE),) if isinstance(name, cst.Name) else ())
             case "dispatch", (cst.Try() | cst.TryStar()):
-                return made._replace(names=tuple(name for h in node.handlers for name in _caught(h)))
+                return made._replace(names=tuple(name for h in node.handlers for name in names_caught(h)))
         return made
 
     def binding(self, made: SketchStep, node: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> SketchStep:
@@ -373,13 +374,6 @@ def _risk(node: cst.CSTNode) -> Literal["any", "misuse", "none"]:
         return "any"
     operation = METHODS.get(function.attr.value)
     return "misuse" if operation is not None and any(TABLE[state, operation].fault for state in Txn) else "none"
-
-
-def _caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:
-    if handler.type is None:
-        return ("BaseException",)
-    types = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
-    return tuple(t.value if isinstance(t, cst.Name) else t.attr.value if isinstance(t, cst.Attribute) else "?" for t in types)
 
 
 def _handed(step: SketchStep) -> list[Name]:
