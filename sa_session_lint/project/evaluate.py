@@ -210,6 +210,74 @@ def imported(index: Index, what: Imported, path: str) -> Value:
 def export(index: Index, module: str, name: str) -> Value:
     """What `module.name` is, for a file or folder of the project."""
     found = index.outline(module)
+    folder = module.removesuffix("/") if module.endswith("/") else module.removesuffix("/__init__.py") if module.endswith("/__init__.py") else None
+    if module == "__init__.py":
+        folder = ""
+    submodule = index.modules.file_of(folder, name) if folder is not None else None
+    if found is not None and name in found.module.bindings:
+        value = shared(index.ask(Named(module, "", name)))
+        if value is not NOTHING or submodule is None:  # a package that imports from itself imports its modules
+            return value
+    if submodule is not None:
+        return Module(submodule)
+    for star in found.stars if found is not None else ():
+        value = _from_star(index, star, name, path)
+        if value is not UNKNOWN:
+            return shared(value)
+    return External(f"builtins.{name}") if name in _BUILTINS else UNKNOWN
+
+
+def _bound(index: Index, binding: Binding, scope: Scope, path: str) -> Value:
+    if binding.how == "annotation":
+        return annotated(index, binding.annotation, scope, path) if binding.annotation is not None else UNKNOWN
+    value = evaluate(index, binding.value, binding.within or scope, path)
+    if value is UNKNOWN and binding.annotation is not None:
+        value = annotated(index, binding.annotation, scope, path)
+    return value
+
+
+def _parameter(index: Index, scope: Scope, position: int, path: str) -> Value:
+    parameter = scope.parameters[position]
+    owner = scope.owner
+    if position == 0 and owner is not None:
+        decorators = {name for d in scope.decorators if (name := _plain(d)) is not None}
+        if "staticmethod" not in decorators:
+            if "classmethod" in decorators or scope.name in {"__new__", "__init_subclass__", "__class_getitem__"}:
+                return Class(path, owner.qualname)
+            return Instance(path, owner.qualname)
+    around = scope.parent if scope.parent is not None else scope
+    found: Value = UNKNOWN
+    if parameter.annotation is not None:
+        found = annotated(index, parameter.annotation, around, path)
+    if found is UNKNOWN or isinstance(found, (Session, Maker)):
+        injected = dependency(index, parameter.default, around, path)
+        if isinstance(injected, Session):
+            contradicted = isinstance(found, Session) and None not in {found.kind, injected.kind} and found.kind != injected.kind
+            return UNKNOWN if contradicted else injected
+        if injected is NOTHING and all(is_test(file) for file in index.files_with("dependency_overrides")):  # a dependency that always raises, or is still to be written
+            return UNKNOWN
+    return found
+
+
+def _plain(expression: Expression) -> str | None:
+    return expression.name if isinstance(expression, Name) else None
+
+
+def imported(index: Index, what: Imported, path: str) -> Value:
+    """What an import binds."""
+    module = index.modules.find(what.module, what.level, path)
+    if what.name is None:
+        return Module(module) if module is not None else External(what.module)
+    if module is None:
+        if what.level:
+            return UNKNOWN
+        return External(f"{what.module}.{what.name}")
+    return export(index, module, what.name)
+
+
+def export(index: Index, module: str, name: str) -> Value:
+    """What `module.name` is, for a file or folder of the project."""
+    found = index.outline(module)
     if found is not None and name in found.module.bindings:
         return shared(index.ask(Named(module, "", name)))
     folder = module.removesuffix("/") if module.endswith("/") else module.removesuffix("/__init__.py") if module.endswith("/__init__.py") else None

@@ -36,8 +36,8 @@ from sa_session_lint.project.usage import holders, mentions
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
-_LOCK = re.compile(r"(?i)advisory_(xact_)?lock|\bget_lock\b|sp_getapplock")
-_LOCK_IN = re.compile(rb"(?i)advisory_(xact_)?lock|\bget_lock\b|sp_getapplock")
+_LOCK = re.compile(r"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
+_LOCK_IN = re.compile(rb"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 

@@ -13,10 +13,10 @@ import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
-from sa_session_lint.model.value import UNKNOWN, Class, Constant, External, Function, Made, Module
+from sa_session_lint.model.value import UNKNOWN, Class, Constant, External, Function, Made
 from sa_session_lint.project.modules import is_aside, is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
+from sa_session_lint.project.usage import called_name, callers, is_imported, names_module, same_function
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -199,7 +199,7 @@ def _imports_it(index: Index, found: Outline, path: str, router: str) -> bool:
     for what in found.imports:
         if index.modules.find(what.module, what.level, found.path) == path and (what.name in {router, None} or found.stars):
             return True
-        if what.name is not None and index.value(what, found.module, found.path) == Module(path):
+        if names_module(index, what, found.path, path):
             return bool(re.search(r"\.\s*" + re.escape(router) + r"\b", (index.data(found.path) or b"").decode("utf-8", "replace")))
     return any(index.modules.find(star.module, star.level, found.path) == path for star in found.stars)
 

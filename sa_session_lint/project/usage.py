@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Item, Name, Row, Table
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Imported, Item, Name, Row, Table
 from sa_session_lint.model.value import UNKNOWN, Function, Method, Module, Place, Registry, Session, Value
 from sa_session_lint.project.annotation import depended, is_depends
 from sa_session_lint.project.entry import receivers
@@ -182,13 +182,18 @@ def is_imported(index: Index, path: str) -> bool:
             found = index.outline(other) if other != path else None
             for what in found.imports if found is not None else ():
                 module = index.modules.find(what.module, what.level, other)
-                if module == path:
-                    return True
-                if module is not None and what.name is not None and index.value(what, found.module, other) == Module(path):  # type: ignore[union-attr]
+                if module == path or (module is not None and names_module(index, what, other, path)):
                     return True
         return False
 
     return index.once(("imported", path), search)
+
+
+def names_module(index: Index, what: Imported, importer: str, path: str) -> bool:
+    """Whether `from package import name` gives a module: one of that name lies in the package, or the package imports it under the name."""
+    inside = f"{what.module}.{what.name}" if what.module else str(what.name)
+    found = index.outline(importer)
+    return what.name is not None and found is not None and (index.modules.find(inside, what.level, importer) == path or index.value(what, found.module, importer) == Module(path))
 
 
 def loads(index: Index, path: str, other: str) -> bool:
