@@ -61,6 +61,24 @@ def _pool(index: Index, place: Place) -> Place | None:
     return None
 
 
+def is_unpooled(index: Index, place: Place) -> bool:
+    """Whether what the call at a place makes draws on an engine that keeps no connections: `create_engine(url, poolclass=NullPool)`."""
+    found = index.outline(place.path)
+    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
+    if scope is None or not isinstance(call, Call):
+        return False
+    match index.value(call.function, scope, place.path):
+        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made)) if made is not None and made != place:
+            return is_unpooled(index, made)
+        case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
+            chosen = call.keyword("poolclass")
+            value = index.value(chosen, scope, place.path) if chosen is not None else None
+            return isinstance(value, External) and value.dotted.endswith(".NullPool")
+    bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
+    engine = index.value(bind, scope, place.path) if bind is not None else None
+    return isinstance(engine, Engine) and engine.place != place and is_unpooled(index, engine.place)
+
+
 def is_lent(index: Index, place: Place) -> bool:
     """Whether the session or maker that a call makes is bound to a connection: it is for whoever has opened that to give it back."""
     found = index.outline(place.path)

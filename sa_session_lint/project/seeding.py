@@ -48,6 +48,8 @@ def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope) -
     match part:
         case Const():
             return True
+        case Name(name) if len(scope.bindings.get(name, ())) == 1 and scope.bindings[name][0].how == "=":
+            return _is_constant(index, scope.bindings[name][0].value, found, scope)  # `result = db.execute(...)`
         case Attribute(Name(name), method) if method in _ASKING and any(parameter.name == name and parameter.annotation is None for parameter in scope.parameters):
             return True  # a session that only the caller knows
         case Attribute(inner, _) | Await(inner):
