@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import Call, Const, Name
-from sa_session_lint.model.protocol import ANY, INACTIVE
+from sa_session_lint.model.protocol import ANY, CONN, IDLE, INACTIVE
 from sa_session_lint.model.value import Class, Function, Place, Session
 from sa_session_lint.typestate.followed import LEADING, SOMETIMES
 from sa_session_lint.typestate.sketch import Sketch
@@ -99,6 +99,7 @@ class Invocation:
             return None
         back = {slot: loc for loc, slot in slots.items()}
         mended = {loc for case in effect.cases if case.end == RETURNED for loc, state in case.heap if loc in back and state.txn is not INACTIVE}
+        saved = {loc for case in effect.cases if case.end == RETURNED for loc, state in case.heap if loc in back and state.txn is IDLE and state.saved}
         found: list[tuple[Case, Way]] = []
         for case in effect.cases:
             each = way.copy()
@@ -110,6 +111,8 @@ class Invocation:
                     each.heap[back[loc]] = _returned(state, own, at)
                     if own.txn is INACTIVE and state.txn is INACTIVE and loc in mended:
                         each.update(back[loc], txn=ANY)  # rolled back on some ways: which one is taken is the callee's secret
+                    if case.end == RETURNED and state.txn is CONN and loc in saved:
+                        each.update(back[loc], unsure=True)  # committed on others
                     if case.end == RETURNED and state.ended is not None and state.worked and not own.halfway:
                         each.faults.append(("ended by callee", back[loc], state.ended))
                 elif is_reached(loc, mine):
