@@ -12,6 +12,7 @@ from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
 from sa_session_lint.typestate.verdict import catches, caught
+from sa_session_lint.walk import children
 
 
 class SessionUsedInExceptBeforeRollback(FlowCheck):
@@ -47,6 +48,10 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
             self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
 
     def is_guarded(self, handler: cst.CSTNode, node: cst.CSTNode) -> bool:
-        """Whether a `try` of its own in the handler catches what the use of the session raises: then that hides nothing."""
+        """Whether a `try` of its own in the handler catches what the use of the session raises, and rolls back: then that hides nothing."""
         guards = (around for around in self.around_of(handler, node) if isinstance(around, cst.Try) and self.holds(around.body, node))
-        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) for guard in guards for each in guard.handlers)
+        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and _rolls_back(each) for guard in guards for each in guard.handlers)
+
+
+def _rolls_back(node: cst.CSTNode) -> bool:
+    return (isinstance(node, cst.Attribute) and node.attr.value == "rollback") or any(_rolls_back(child) for child in children(node))

@@ -193,11 +193,11 @@ def _is_only(index: Index, found: Outline, owner: Scope) -> bool:
 
 
 def takes_lock(index: Index, scope: Scope, path: str, depth: int = 2) -> bool:
-    """Whether a function, or one that it calls, takes a lock that lasts as long as its connection is held, which is what it holds it for.
+    """Whether a function, one around it, or one that it calls, takes a lock that lasts as long as its connection is held, which is what it holds it for.
     https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADVISORY-LOCKS"""
 
     def search() -> bool:
-        for call in scope.calls:
+        for call in (call for around in scope.enclosing() if around.kind == "function" for call in around.calls):
             if isinstance(call.function, Attribute) and _LOCK.search(call.function.name):
                 return True
             if any(isinstance(value := index.value(part, scope, path), Constant) and _LOCK.search(str(value.value)) for part in call.arguments):
