@@ -149,7 +149,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 class Mine(Session):
     def __init__(self, **options): ...
-e = create_async_engine("sqlite+aiosqlite://")
+e = engine_of_another_module()
 """
     found = value(tmp_path, {"main.py": head + source})
     assert isinstance(found, Maker)

@@ -339,7 +339,7 @@ def test_what_is_no_main_block_changes_nothing(tagged: str, tmp_path: Path) -> N
     assert only(write({"a.py": text}, tmp_path)) == [("a.py", 7), ("a.py", 11), ("a.py", 13)]
 
 
-@pytest.mark.parametrize(("also", "lines"), [("", []), ("main()\n", [6]), ("def more():\n    main()\n", [6])])
+@pytest.mark.parametrize(("also", "lines"), [("", []), ("for _ in range(3):\n    main()\n", [6]), ("def more():\n    main()\n", [6])])
 def test_a_function_that_only_the_main_block_calls_is_part_of_the_script(also: str, lines: list[int], tagged: str, tmp_path: Path) -> None:
     text = f"from sqlalchemy.orm import Session\ns = Session()\n\n\ndef main():\n    s.commit\n\n\nif __name__ == '__main__':\n    main()\n{also}"
     assert only(write({"a.py": text}, tmp_path)) == [("a.py", line) for line in lines]
