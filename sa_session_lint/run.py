@@ -20,7 +20,8 @@ from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.importable import is_importable
 from sa_session_lint.project.index import Index
-from sa_session_lint.project.running import is_left_over, runs_as_script, runs_at_start
+from sa_session_lint.project.reach import is_left_over
+from sa_session_lint.project.running import runs_as_script, runs_at_start
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.source import deep, uncollected
 

@@ -35,7 +35,8 @@ from sa_session_lint.project.environment import Pins
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline
-from sa_session_lint.project.running import is_left_over, runs_as_script
+from sa_session_lint.project.reach import is_left_over
+from sa_session_lint.project.running import runs_as_script
 from sa_session_lint.run import _check_file as check_file
 from sa_session_lint.source import Source, deep
 

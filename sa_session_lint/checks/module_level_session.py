@@ -13,7 +13,7 @@ from sa_session_lint.model.value import Instance, Module, Place, Session
 from sa_session_lint.project.entry import kinds_of, receivers
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.running import is_dead
+from sa_session_lint.project.reach import is_dead
 from sa_session_lint.project.usage import callers, framework, is_imported, is_zope
 
 _MADE = frozenset({"new", "registry", "given"})

@@ -31,7 +31,7 @@ from sa_session_lint.model.value import (
 )
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import holders, mentions
+from sa_session_lint.project.usage import called_name, holders, mentions
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -77,6 +77,17 @@ def is_unpooled(index: Index, place: Place) -> bool:
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
     engine = index.value(bind, scope, place.path) if bind is not None else None
     return isinstance(engine, Engine) and engine.place != place and is_unpooled(index, engine.place)
+
+
+def is_all_unpooled(index: Index) -> bool:
+    """Whether every engine that the project makes, its tests and scripts aside, keeps no connections."""
+
+    def search() -> bool:
+        calls = [(found, call) for word in ("create_engine", "create_async_engine") for found, _, call in index.calls_with(word) if called_name(call.function) == word]
+        made = [Place(found.path, call.at) for found, call in calls if not is_aside(found.path)]
+        return bool(made) and all(is_unpooled(index, place) for place in made)
+
+    return index.once(("unpooled",), search)
 
 
 def is_lent(index: Index, place: Place) -> bool:

@@ -30,7 +30,8 @@ class Station:
 
 @dataclass(slots=True, eq=False)
 class Leak:
-    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways: there, or by a call there."""
+    """A session of the function's own that holds a connection at an end. `closes` are where it is closed on other ways: there, or by a call there;
+    `raised` is the node of what raised, by number, on a way that needs an exception."""
 
     loc: Loc
     state: SessionState
@@ -38,6 +39,7 @@ class Leak:
     end: int
     disjunct: Disjunct
     closes: tuple[Place, ...]
+    raised: int | None = None
 
 
 def leaks(found: Followed) -> Iterator[Leak]:
@@ -64,7 +66,7 @@ def leaks(found: Followed) -> Iterator[Leak]:
     foreign |= {_origin(loc) for _, way in found.came for key, value in way.env if key in names for loc in locs_in(value)}
     seen: set[Loc] = set()
     for end in (RETURNED, RAISED):
-        for disjunct in found.ends(end):
+        for disjunct in sorted(found.ends(end), key=lambda way: any(state.unsure for _, state in way.heap)):
             value = dict(disjunct.env).get("return")
             for loc, state in sorted(disjunct.heap, key=repr):
                 origin = _origin(loc)
@@ -83,7 +85,7 @@ def leaks(found: Followed) -> Iterator[Leak]:
                 seen.add(origin)
                 last = _raised_at(found, end, disjunct)
                 every = tuple(closes.get(origin, ()))
-                yield Leak(loc, state, state.opened, end, disjunct, tuple(close for close in every if last is None or close.at > last) or every)
+                yield Leak(loc, state, state.opened, end, disjunct, tuple(close for close in every if last is None or close.at > last) or every, last)
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +146,8 @@ def intrusions(found: Followed) -> Iterator[Met]:
         if met.kind != "ended by callee":
             continue
         state = _state(met.disjunct, met.loc)
+        if state is not None and state.unsaved is not None and _is_left_by_another(found, met.loc, state.unsaved):
+            continue
         later = reachable(found.sketch, met.step, state.opened if state is not None else None)
         after = [other for other in found.met if other.loc == met.loc and other.step in later]
         written = {other.related for other in after if other.kind == "written"}
@@ -153,6 +157,13 @@ def intrusions(found: Followed) -> Iterator[Met]:
             for other in after
         ) or (state is not None and "begin" in state.blocks and any(other.kind == "use of done" for other in after)):  # fmt: skip
             yield met
+
+
+def _is_left_by_another(found: Followed, loc: Loc, unsaved: Place) -> bool:
+    """Whether what is unsaved was written by a called function that saves its work itself, unless it fails."""
+    steps = {met.step for met in found.met if met.kind == "written" and met.loc == loc and met.related == unsaved}
+    saving = {met.step for met in found.met if met.kind == "saved" and met.loc == loc}
+    return bool(steps) and steps <= saving
 
 
 def reachable(sketch: Sketch, step: int, opened: Place | None = None) -> set[int]:
