@@ -24,6 +24,8 @@ _PLAIN = frozenset({"staticmethod", "classmethod", "property", "cached_property"
 """Decorators that hand what they decorate to nobody."""
 _ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_app", "make_app", "application"})
 """Functions that something outside of the project may name."""
+_ASKING = frozenset({"wraps", "update_wrapper", "iscoroutinefunction", "callable", "isinstance", "signature"})
+"""What a decorator may do with what it decorates, and nothing comes of it."""
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.object"})
 _MOST = 60
 """The mentions of a name, and the functions on the way, up to which it is worth while to follow them."""
@@ -113,12 +115,12 @@ def _is_plain(index: Index, outline: Outline, decorator: Expression) -> bool:
 
 def _wraps(found: Outline, maker: Scope) -> bool:
     """Whether a function gives one that it defines, and stores and hands on nothing: `def logged(f): def inner(): return f(); return inner`."""
-    inner = {scope.name: scope for scope in found.scopes.values() if scope.parent is maker and scope.kind == "function"}
-    given = [each.value for each in maker.returns]
-    known = all(isinstance(value, Name) and value.name in inner for value in given)
-    taken = {Name(parameter.name) for parameter in maker.parameters}
-    handed = any(not taken.isdisjoint(call.arguments) and called_name(call.function) not in {"wraps", "update_wrapper", "iscoroutinefunction"} for call in maker.calls)
-    return bool(given) and known and not maker.stores and not handed
+    inner = [scope for scope in found.scopes.values() if scope.kind == "function" and scope.qualname.startswith(f"{maker.qualname}.")]
+    names = {Name(scope.name) for scope in inner}
+    makers = [maker, *(scope for scope in inner if any(each.value in names for each in scope.returns))]
+    taken = {Name(parameter.name) for scope in makers for parameter in scope.parameters}
+    handed = any(not taken.isdisjoint((*call.arguments, *(value for _, value in call.keywords))) and called_name(call.function) not in _ASKING for scope in (maker, *inner) for call in scope.calls)
+    return bool(maker.returns) and all(each.value in names for each in maker.returns) and not handed and not any(scope.stores for scope in (maker, *inner))
 
 
 def _is_within(one: Mention, path: str, unit: str) -> bool:
