@@ -21,7 +21,7 @@ from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.invocation import bound
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Known, Loc, Ref, SessionState, Some, sessions_in
-from sa_session_lint.typestate.verdict import pools_held
+from sa_session_lint.typestate.verdict import leaks, pools_held
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def _held_during(
 ) -> dict[Place, Place]:  # fmt: skip
     """Of which of these pools a connection is held during a call, by the function that makes it or by one further out; each with the call of the one who holds."""
     ways = _ways_to(index, outline, caller, call, callee)
-    held = {pool: Place(outline.path, call.at) for way in ways for pool in pools_held(way) if pool in pools}
+    there = followed(index, outline, caller) if ways else None
+    left = {leak.opened for leak in leaks(there)} if there is not None else set()  # what is not given back by mistake is told there
+    held = {pool: Place(outline.path, call.at) for way in ways for pool in pools_held(way, left) if pool in pools}
     if ways and not held and frames > 1:
         for found, scope, further in callers(index, outline.path, caller):
             held.update(_held_during(index, found, scope, further, caller, pools, frames - 1))

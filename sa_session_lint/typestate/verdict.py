@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from sa_session_lint.flow.graph import RAISED, RETURNED
@@ -255,11 +255,11 @@ def waiting(found: Followed) -> Iterator[Met]:
             yield each
 
 
-def pools_held(way: Disjunct) -> frozenset[Place]:
-    """The pools of which sessions hold a connection on a way; those that a name still leads to."""
+def pools_held(way: Disjunct, left: Container[Place] = ()) -> frozenset[Place]:
+    """The pools of which sessions hold a connection on a way; those that a name still leads to, without those that were opened at the places `left`."""
     heap = dict(way.heap)
     named = {loc for _, value in way.env for loc in locs_in(value)}
-    pools = (heap[loc].pool for loc in holding(heap) if heap[loc].owner != "here" or loc in named)
+    pools = (heap[loc].pool for loc in holding(heap) if (heap[loc].owner != "here" or loc in named) and heap[loc].opened not in left)
     return frozenset(pool for pool in pools if pool is not None)
 
 
