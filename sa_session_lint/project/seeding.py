@@ -40,7 +40,8 @@ def is_shared_row(index: Index, value: Expression, found: Outline, scope: Scope)
     return isinstance(value, Call) and isinstance(value.function, Attribute) and value.function.name in _FIRST and _is_constant(index, value, found, scope)
 
 
-def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope) -> bool:
+def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope, behind: frozenset[str] = frozenset()) -> bool:
+    """Whether an expression names classes, constants and a session only; `behind` are the names whose value it is part of."""
     if isinstance(part, (Name, Attribute)):
         known = index.value(part, scope, found.path)
         if isinstance(known, (Session, Registry, Class)) or (isinstance(known, External) and _is_class(known.dotted)):
@@ -48,14 +49,14 @@ def _is_constant(index: Index, part: Expression, found: Outline, scope: Scope) -
     match part:
         case Const():
             return True
-        case Name(name) if len(scope.bindings.get(name, ())) == 1 and scope.bindings[name][0].how == "=":
-            return _is_constant(index, scope.bindings[name][0].value, found, scope)  # `result = db.execute(...)`
+        case Name(name) if name not in behind and len(scope.bindings.get(name, ())) == 1 and scope.bindings[name][0].how == "=":
+            return _is_constant(index, scope.bindings[name][0].value, found, scope, behind | {name})  # `result = db.execute(...)`
         case Attribute(Name(name), method) if method in _ASKING and any(parameter.name == name and parameter.annotation is None for parameter in scope.parameters):
             return True  # a session that only the caller knows
         case Attribute(inner, _) | Await(inner):
-            return _is_constant(index, inner, found, scope)
+            return _is_constant(index, inner, found, scope, behind)
         case Call(function, arguments, keywords):
-            return all(_is_constant(index, each, found, scope) for each in (function, *arguments, *(given for _, given in keywords)))
+            return all(_is_constant(index, each, found, scope, behind) for each in (function, *arguments, *(given for _, given in keywords)))
     return False
 
 
