@@ -120,7 +120,8 @@ def _wraps(found: Outline, maker: Scope) -> bool:
     makers = [maker, *(scope for scope in inner if any(each.value in names for each in scope.returns))]
     taken = {Name(parameter.name) for scope in makers for parameter in scope.parameters}
     handed = any(not taken.isdisjoint((*call.arguments, *(value for _, value in call.keywords))) and called_name(call.function) not in _ASKING for scope in (maker, *inner) for call in scope.calls)
-    return bool(maker.returns) and all(each.value in names for each in maker.returns) and not handed and not any(scope.stores for scope in (maker, *inner))
+    own = any(each.value == Name(parameter.name) for scope in inner for each in scope.returns for parameter in scope.parameters)
+    return bool(maker.returns) and all(each.value in names for each in maker.returns) and not (handed or own or any(scope.stores for scope in (maker, *inner)))
 
 
 def _is_within(one: Mention, path: str, unit: str) -> bool:

@@ -1,0 +1,112 @@
+"""Which functions of an application anything leads to: a finding in one that nothing leads to helps nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sa_session_lint.project.files import list_python
+from sa_session_lint.project.index import Index
+from sa_session_lint.project.mentions import mentions
+from sa_session_lint.project.reach import is_left_over
+
+APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+ROUTE = f"{APP}\n@app.get('/')\ndef home():\n    "
+
+
+def index_of(root: Path, files: dict[str, str]) -> Index:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return Index(root, list_python(root))
+
+
+def left_over(root: Path, files: dict[str, str], path: str = "jobs.py", qualname: str = "job") -> bool:
+    index = index_of(root, files)
+    outline = index.outline(path)
+    assert outline is not None
+    return is_left_over(index, outline, outline.scopes[qualname])
+
+
+JOB = "def job():\n    return 1\n"
+
+REACHED = {
+    "called": {"main.py": f"from jobs import job\n{ROUTE}return job()\n"},
+    "called under another name": {"main.py": f"from jobs import job as work\n{ROUTE}return work()\n"},
+    "called through its module": {"main.py": f"import jobs\n{ROUTE}return jobs.job()\n"},
+    "handed on": {"main.py": f"from jobs import job\n{ROUTE}return run(job)\n"},
+    "named by a string": {"main.py": f"import jobs\n{ROUTE}return send('jobs.job')\n"},
+    "in a formatted string": {"main.py": f"from jobs import job\n{ROUTE}return f'{{job()}}'\n"},
+    "through all names of its module": {"main.py": f"from jobs import *\n{ROUTE}return job()\n"},
+    "through others": {"main.py": f"from jobs import first\n{ROUTE}return first()\n", "jobs.py": f"{JOB}\ndef first():\n    return second()\n\ndef second():\n    return job()\n"},
+    "by a statement of its module": {"main.py": f"import jobs\n{APP}", "jobs.py": f"{JOB}\nstarted = job()\n"},
+    "in what starts the project": {"main.py": f"import jobs\n{APP}", "Procfile": "worker: rq worker --job jobs.job\n"},
+    "registered by a decorator of its own": {
+        "main.py": f"import jobs\n{APP}", "jobs.py": "known = []\n\ndef register(f):\n    known.append(f)\n    return f\n\n@register\ndef job():\n    return 1\n",
+    },
+    "registered by a decorator that is made": {
+        "main.py": f"import jobs\n{APP}", "jobs.py": "def route(app):\n    def decorator(f):\n        app.get('/')(f)\n        return f\n    return decorator\n\n@route(app)\ndef job():\n    return 1\n",
+    },
+    "in an application without another": {"jobs.py": f"{APP}\n{JOB}"},
+    "in a library": {"main.py": "def other():\n    return 1\n"},
+}  # fmt: skip
+
+LEFT = {
+    "imported only": {"main.py": f"from jobs import job\n{APP}"},
+    "named in a docstring": {"main.py": f'"""Does what job does."""\nimport jobs\n{APP}'},
+    "named in a comment": {"main.py": f"import jobs  # job() is gone\n{APP}"},
+    "named in a sentence": {"main.py": f"import jobs\n{ROUTE}return 'the job is done'\n"},
+    "a method of the same name": {"main.py": f"import jobs\nimport other\n{APP}", "other.py": "def work(home):\n    return home.job()\n\nwork(1)\n"},
+    "a keyword of the same name": {"main.py": f"import jobs\n{ROUTE}return dict(job=1)\n"},
+    "another of that name": {"main.py": f"import jobs\nfrom other import job\n{ROUTE}return job()\n", "other.py": JOB},
+    "called by what is left over": {"main.py": f"import jobs\n{APP}", "jobs.py": f"{JOB}\ndef first():\n    return second()\n\ndef second():\n    return first() + job()\n"},
+    "called by tests only": {"main.py": f"import jobs\n{APP}", "tests/test_jobs.py": "from jobs import job\n\ndef test():\n    assert job()\n"},
+    "in a module that nothing loads": {"main.py": APP, "jobs.py": f"{JOB}\nstarted = job()\n", "more.py": "import jobs\n"},
+    "wrapped by a decorator of its own": {
+        "main.py": f"import jobs\n{APP}", "jobs.py": "def logged(f):\n    def inner():\n        return f()\n    return inner\n\n@logged\ndef job():\n    return 1\n",
+    },
+    "defined anew": {"main.py": f"from jobs import job\n{ROUTE}return job()\n", "jobs.py": f"{JOB}\n{JOB}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REACHED)
+def test_what_may_run_is_reached(tmp_path: Path, case: str) -> None:
+    assert not left_over(tmp_path, {"jobs.py": JOB, **REACHED[case]})
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_nothing_leads_to_is_left_over(tmp_path: Path, case: str) -> None:
+    index = index_of(tmp_path, {"jobs.py": JOB, **LEFT[case]})
+    outline = index.outline("jobs.py")
+    assert outline is not None
+    first = min((scope for scope in outline.scopes.values() if scope.name == "job"), key=lambda scope: scope.at)
+    assert is_left_over(index, outline, first)
+
+
+CLASS = "class Jobs:\n    def job(self):\n        return 1\n"
+
+METHODS = {
+    "of an object": (f"from jobs import Jobs\n{ROUTE}return Jobs().job()\n", CLASS, False),
+    "of an object that nobody makes": (f"from jobs import Jobs\n{APP}", CLASS, True),
+    "of another class": (f"from jobs import Jobs\nfrom other import Other\n{ROUTE}return Jobs(), Other().job()\n", CLASS, True),
+    "of something unknown": (f"from jobs import Jobs\n{ROUTE}return find(Jobs).job()\n", CLASS, False),
+    "of a base": (f"from jobs import Base, Jobs\n{ROUTE}return by_name(Jobs, Base().job())\n", f"class Base:\n    def job(self):\n        return 0\n\n{CLASS.replace(':', '(Base):', 1)}", False),
+    "of a library's class": (f"from jobs import Jobs\n{ROUTE}return Jobs\n", f"from flask.views import MethodView\n\n{CLASS.replace(':', '(MethodView):', 1)}", False),
+    "that Python calls": (f"from jobs import Jobs\n{ROUTE}return Jobs()\n", CLASS.replace("job", "__len__"), False),
+}
+
+
+@pytest.mark.parametrize("case", METHODS)
+def test_a_method_is_reached_with_its_class_and_by_its_name(tmp_path: Path, case: str) -> None:
+    main, jobs, expected = METHODS[case]
+    files = {"main.py": main, "jobs.py": jobs, "other.py": "class Other:\n    def job(self):\n        return 2\n"}
+    name = "Jobs.__len__" if "__len__" in jobs else "Jobs.job"
+    assert left_over(tmp_path, files, qualname=name) is expected
+
+
+def test_where_a_name_is_said(tmp_path: Path) -> None:
+    index = index_of(tmp_path, {"a.py": "import b\n\nclass C:\n    x = job\n\n    def m(self):\n        return self.job('job', job)\n\n\ndef f():\n    def job(): ...\n\nb.job\n"})
+    assert [(one.line, one.unit, one.how) for one in mentions(index, "job")] == [
+        (4, "C", "name"), (7, "C.m", "attribute"), (7, "C.m", "text"), (7, "C.m", "name"), (13, "", "attribute"),
+    ]  # fmt: skip
