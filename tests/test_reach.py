@@ -35,6 +35,14 @@ REACHED = {
     "called": {"main.py": f"from jobs import job\n{ROUTE}return job()\n"},
     "called under another name": {"main.py": f"from jobs import job as work\n{ROUTE}return work()\n"},
     "called through its module": {"main.py": f"import jobs\n{ROUTE}return jobs.job()\n"},
+    "as an attribute of its package": {
+        "main.py": f"from work import tasks\n{ROUTE}return tasks.job()\n", "work/__init__.py": "", "work/tasks/__init__.py": "from .daily import job\n\n__all__ = ['job']\n",
+        "work/tasks/daily.py": JOB,
+    },
+    "imported by a file that cannot be read": {"main.py": APP, "old.py": "import jobs\nprint jobs.job()\n"},
+    "imported where a module cannot be found": {"main.py": f"import other\n{APP}", "other.py": "from app.jobs import job\n\nprint(job())\n"},
+    "in a module with a command": {"main.py": APP, "jobs.py": f"{JOB}\ndef main():\n    return job()\n"},
+    "named in a script without a suffix": {"main.py": APP, "bin/work": "#!/usr/bin/env python\nfrom jobs import job\n\njob()\n"},
     "handed on": {"main.py": f"from jobs import job\n{ROUTE}return run(job)\n"},
     "named by a string": {"main.py": f"import jobs\n{ROUTE}return send('jobs.job')\n"},
     "in a formatted string": {"main.py": f"from jobs import job\n{ROUTE}return f'{{job()}}'\n"},
@@ -72,7 +80,8 @@ LEFT = {
 
 @pytest.mark.parametrize("case", REACHED)
 def test_what_may_run_is_reached(tmp_path: Path, case: str) -> None:
-    assert not left_over(tmp_path, {"jobs.py": JOB, **REACHED[case]})
+    path = "work/tasks/daily.py" if "package" in case else "jobs.py"
+    assert not left_over(tmp_path, {"jobs.py": JOB, **REACHED[case]}, path)
 
 
 @pytest.mark.parametrize("case", LEFT)

@@ -23,6 +23,9 @@ _MAKING = re.compile(rb"(?<!\w)(?:" + "|".join(sorted(_MAKERS)).encode() + rb")\
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
 """What loads modules that no import names."""
 _STARTING = re.compile(r"pyproject\.toml|setup\.cfg|Procfile[\w.]*|Makefile|Dockerfile[\w.]*|[\w.-]*\.(?:sh|ini|conf|service|ya?ml)")
+ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_app", "make_app", "application"})
+"""Functions that something outside of the project may name."""
+_FOLDERS = ("", "bin", "scripts", "docker", "deploy")
 _LARGE = 200_000
 _MOST = 300
 _COMPUTED = re.compile(rb"(?:" + "|".join(_DYNAMIC).encode() + rb")\(\s*(?![bru]?[\"'][\w.]*[\"'])")
@@ -52,11 +55,11 @@ def is_unloaded(index: Index, path: str) -> bool:
         queue = [path]
         while queue:
             file = queue.pop()
-            found = index.outline(file) if file not in seen else None
-            if found is None:
+            if file in seen:
                 continue
             seen.add(file)
-            if len(seen) > _MOST or found.main_blocks or file in applications(index) or may_be_loaded(index, file) or _is_spelled(index, file):
+            found = index.outline(file)
+            if found is None or len(seen) > _MOST or found.main_blocks or not ENTRIES.isdisjoint(found.scopes) or file in applications(index) or may_be_loaded(index, file) or _is_spelled(index, file):
                 return False
             queue.extend(importers(index, file))
         return True
@@ -78,10 +81,16 @@ def importers(index: Index, path: str) -> tuple[str, ...]:
 
 
 def _imports(index: Index, file: str, path: str) -> bool:
+    """Whether a file imports a module, or something of its name that is not found elsewhere; in a file that cannot be read any mention may do so."""
     found = index.outline(file)
-    for what in (*found.imports, *found.stars) if found is not None else ():
+    if found is None:
+        return True
+    name = stem(path)
+    for what in (*found.imports, *found.stars):
         module = index.modules.find(what.module, what.level, file)
         if module == path or (module is not None and names_module(index, what, file, path)):
+            return True
+        if module is None and name in {what.name, what.module.rpartition(".")[2]}:
             return True
     return False
 
@@ -99,7 +108,9 @@ def is_started(index: Index, name: str) -> bool:
 
 
 def _starting(index: Index) -> str:
-    files = sorted(path for path in index.root.iterdir() if _STARTING.fullmatch(path.name) and path.is_file() and path.stat().st_size < _LARGE)
+    folders = [folder for name in _FOLDERS if (folder := index.root / name).is_dir()]
+    found = sorted(path for folder in folders for path in folder.iterdir() if _STARTING.fullmatch(path.name) or (folder != index.root and not path.suffix))
+    files = [path for path in found if path.is_file() and path.stat().st_size < _LARGE]
     return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
 

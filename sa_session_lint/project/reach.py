@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Item, Name
 from sa_session_lint.model.value import Class, External, Function, Value
-from sa_session_lint.project.loading import applications, importers, is_included, is_started, is_unloaded, may_be_loaded, router_of
+from sa_session_lint.project.loading import ENTRIES, applications, importers, is_included, is_started, is_unloaded, may_be_loaded, router_of
 from sa_session_lint.project.mentions import Mention, mentions, mentions_in
 from sa_session_lint.project.modules import is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _PLAIN = frozenset({"staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "contextmanager", "asynccontextmanager", "dataclass"})
 """Decorators that hand what they decorate to nobody."""
-_ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_app", "make_app", "application"})
-"""Functions that something outside of the project may name."""
 _ASKING = frozenset({"wraps", "update_wrapper", "iscoroutinefunction", "callable", "isinstance", "signature"})
 """What a decorator may do with what it decorates, and nothing comes of it."""
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.object"})
@@ -134,7 +132,7 @@ def _is_called_from_outside(index: Index, outline: Outline, scope: Scope) -> boo
         return _is_open(index, outline, scope) or "__tablename__" in scope.bindings or is_started(index, scope.name)
     if scope.owner is not None:
         return "__tablename__" not in scope.owner.bindings and _is_open(index, outline, scope.owner)
-    return scope.name in _ENTRIES or is_started(index, scope.name)
+    return scope.name in ENTRIES or is_started(index, scope.name)
 
 
 def _is_open(index: Index, outline: Outline, owner: Scope) -> bool:
@@ -167,12 +165,25 @@ def _may_mean(index: Index, one: Mention, outline: Outline, scope: Scope) -> boo
     if one.path == outline.path:
         return one.how == "name"
     if one.how == "attribute":
-        return one.path in importers(index, outline.path)
+        return any(one.path in importers(index, door) for door in _doors(index, outline.path, scope.name))
     found = index.outline(one.path)
     if found is None or found.stars:
         return True
     meant = [index.value(what, found.module, found.path) for what in found.imports if what.name == scope.name]
     return any(not isinstance(value, (Function, Class)) or (value.path == outline.path and value.qualname == scope.qualname) for value in meant)
+
+
+def _doors(index: Index, path: str, name: str) -> set[str]:
+    """The modules as whose attribute a function or class is found: its own, and those that import it by its name."""
+    doors: set[str] = set()
+    queue = [path]
+    while queue:
+        door = queue.pop()
+        if door not in doors:
+            doors.add(door)
+            found = [(file, index.outline(file)) for file in importers(index, door)]
+            queue.extend(file for file, outline in found if outline is not None and (outline.stars or any(what.name == name for what in outline.imports)))
+    return doors
 
 
 def _means_others(index: Index, path: str, unit: str, outline: Outline, scope: Scope, inherited: set[Class]) -> bool:
