@@ -12,7 +12,7 @@ from sa_session_lint.model.value import Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState, holding, locs_in
+from sa_session_lint.typestate.state import Abstract, Disjunct, Known, Loc, Ref, SessionState, holding, locs_in
 
 FOREIGN = frozenset({"given", "shared", "stored", "yielded", "parameter", "depends", "ambient"})
 """The owners of a session that is not, or no longer, the function's own to close."""
@@ -134,7 +134,14 @@ def _is_meant(found: Followed, step: int, disjunct: Disjunct, loc: Loc, write: P
     within = found.sketch.within
     around = set(within.get(write.at, ()))
     commits = {met.step for met in found.met if met.kind == "saved" and met.related == write}
+    if commits and (_is_refusal(dict(disjunct.env).get("return")) or _is_left_by_another(found, loc, write)):
+        return False
     return not commits or (commits.isdisjoint(passed) and any(around.issuperset(within.get(found.sketch.steps[each].at, ())) for each in commits))
+
+
+def _is_refusal(value: Abstract) -> bool:
+    """Whether a function gives nothing, or False: where it saves what it has written on other ways, it may have found here that there is nothing to save."""
+    return isinstance(value, Known) and not value.value
 
 
 def intrusions(found: Followed) -> Iterator[Met]:
