@@ -41,6 +41,15 @@ def test_a_call_that_raises_when_it_is_misused_has_a_way_out_for_that() -> None:
     assert "?raised" in dump(build(function.body, lambda _: "misuse"))
 
 
+@pytest.mark.parametrize(("risk", "handled"), [("raises", True), ("exits", False)])
+def test_nothing_comes_after_a_call_that_never_comes_back(risk: Literal["raises", "exits"], handled: bool) -> None:
+    function = cst.parse_module("def f():\n    try:\n        leave()\n        after = 1\n    except Exception:\n        handled = 1\n").body[0]
+    assert isinstance(function, cst.FunctionDef)
+    text = dump(build(function.body, lambda _: risk))
+    assert "after" not in text
+    assert ("handled" in text) is handled
+
+
 @pytest.mark.parametrize(("depth", "coarse"), [(1, False), (3, False), (12, True)])
 def test_clean_up_within_clean_up_is_bounded(depth: int, coarse: bool) -> None:
     text = "def f():\n" + nested(depth, "    ")

@@ -20,14 +20,15 @@ from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED, Graph, Step
 from sa_session_lint.visit_order import ORDER
 
 Way = Literal["return", "error", "base", "break", "continue"]
-Risk = Callable[[cst.CSTNode], Literal["any", "misuse", "none"]]
+Risk = Callable[[cst.CSTNode], Literal["any", "misuse", "none", "raises", "exits"]]
 
 ROOM = 8
 """Clean-up may make a graph so many times larger than the function; past that its copies are merged."""
 
 
 def build(body: cst.BaseSuite, risk: Risk) -> Graph:
-    """The graph of a function's body. `risk` tells of a call whether it may raise: always, only when it is misused, or never."""
+    """The graph of a function's body. `risk` tells of a call whether it may raise: always, only when it is misused, or never; or that it
+    never comes back, since it raises, or ends the program by what `except Exception` does not catch."""
     builder = _Builder(risk, max(400, ROOM * _size(body)))
     start = builder.block(body, RETURNED, _Exits({"return": RETURNED, "error": RAISED, "base": ABANDONED}))
     return Graph(builder.steps, start, builder.coarse)
@@ -299,7 +300,10 @@ class _Builder:
 
     def call(self, node: cst.Call, then: int, exits: _Exits) -> int:
         risk = self.risk(node)
-        then = self.add("call", node, then, error=exits.to("error") if risk == "any" else None)
+        if risk in {"raises", "exits"}:
+            then = self.add("raise", node, error=exits.to("error" if risk == "raises" else "base"))
+        else:
+            then = self.add("call", node, then, error=exits.to("error") if risk == "any" else None)
         if risk == "misuse":
             self.steps[then].misuse = exits.to("error")
         for argument in reversed(node.args):

@@ -47,6 +47,13 @@ ASYNC_CONTEXT_MANAGER = frozenset({"contextlib.asynccontextmanager", "contextlib
 CACHES = frozenset(
     {"functools.lru_cache", "functools.cache", "cachetools.cached", "async_lru.alru_cache", "cached_property.cached_property"}
 )
+EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "os._exit", "os.abort", "pytest.exit"})
+"""What ends the program: nothing comes after it."""
+RAISES = frozenset(
+    {"flask.abort", "flask.helpers.abort", "flask_restful.abort", "flask_restx.abort", "flask_restplus.abort", "flask_smorest.abort", "quart.abort", "bottle.abort",
+     "werkzeug.exceptions.abort", "pytest.fail", "pytest.skip", "typing.assert_never", "typing_extensions.assert_never"}
+)
+"""Functions that always raise: https://flask.palletsprojects.com/en/stable/api/#flask.abort"""
 TRANSPARENT = frozenset({"functools.wraps", "typing.no_type_check", "typing.final", "typing_extensions.final", "typing.override"})
 """Decorators after which a function still gives what its body returns."""
 

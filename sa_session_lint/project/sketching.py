@@ -39,6 +39,7 @@ from sa_session_lint.model.value import (
     Registry,
     Session,
 )
+from sa_session_lint.project.ending import ending
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own, name_of_called, opens, touches
 from sa_session_lint.project.outline import Outline, Scope
@@ -71,7 +72,7 @@ class _Sketching:
         self.spawns = any(name_of_called(call) in SPAWNERS for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
-        graph = build(node.body, _risk)
+        graph = build(node.body, self.risk)
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
         light, start = contract(steps, graph.start, self.kept(steps))
         parameters = tuple((p.name, p.default) for p in self.scope.parameters)
@@ -89,6 +90,12 @@ class _Sketching:
             self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
             frozenset(step.at for step in steps.values() if self.is_seeded(step)), frozenset(step.at for step in steps.values() if self.is_once(step)),
         )  # fmt: skip
+
+    def risk(self, node: cst.CSTNode) -> Literal["any", "misuse", "none", "raises", "exits"]:
+        """Whether a call may raise, and whether it ever comes back."""
+        call = self.expression(node)
+        end = ending(self.index, call, self.scope, self.outline.path) if isinstance(call, Call) else None
+        return end or _risk(node)
 
     def kept(self, steps: dict[int, SketchStep]) -> set[int]:
         """The steps that stay: those that touch a session, those that decide which of these come, and what the decisions are about."""
