@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.project.nesting import surrounded
-from sa_session_lint.project.pooling import takes_lock
+from sa_session_lint.project.pooling import is_local, takes_lock
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.verdict import crowding, leaks
 
@@ -19,7 +19,7 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
             left = {leak.opened for leak in leaks(each)}  # what is not given back by mistake is told there
             for met in crowding(each):
                 at = each.sketch.steps[met.step].at
-                if at not in seen and met.related not in left and not takes_lock(self.index, self.around, self.file.path):
+                if at not in seen and met.related not in left and not (is_local(self.index) and self.state(met).unsaved is None) and not takes_lock(self.index, self.around, self.file.path):
                     seen.add(at)
                     first = self.note(met.related, "the first session was opened here, or holds its connection during this call")
                     self.report(self.node(met.step), [first, *self.trail(met.step, met.disjunct, met.loc)], name=self.name(met.disjunct, met.loc))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.pooling import is_all_unpooled, is_unpooled, takes_lock
+from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_unpooled, takes_lock
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import SketchStep
@@ -20,7 +20,9 @@ class SessionHeldAcrossSlowCall(FlowCheck):
             return
         for met in waiting(found):
             step = found.sketch.steps[met.step]
-            maker = self.state(met).maker
+            maker, unsaved = self.state(met).maker, self.state(met).unsaved
+            if unsaved is None and is_local(self.index):
+                continue
             if is_all_unpooled(self.index) if maker is None else is_unpooled(self.index, maker):
                 continue
             if step.at not in seen and (met.related is None or (self.is_sure(step) and not self.is_met_there(met.related))):

@@ -23,6 +23,7 @@ _MAKING = re.compile(rb"(?<!\w)(?:" + "|".join(sorted(_MAKERS)).encode() + rb")\
 _DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find_modules", "import_string", "spec_from_file_location", "autodiscover_tasks", "load_extension")
 """What loads modules that no import names."""
 _STARTING = re.compile(r"pyproject\.toml|setup\.cfg|Procfile[\w.]*|Makefile|Dockerfile[\w.]*|[\w.-]*\.(?:sh|ini|conf|service|ya?ml)")
+_DECLARING = re.compile(r"pyproject\.toml|setup\.(?:cfg|py)|requirements[\w.-]*\.txt|Pipfile|environment\.ya?ml|(?:docker-)?compose[\w.-]*\.ya?ml|alembic\.ini")
 ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_app", "make_app", "application"})
 """Functions that something outside of the project may name."""
 _FOLDERS = ("", "bin", "scripts", "docker", "deploy")
@@ -105,6 +106,13 @@ def _is_spelled(index: Index, path: str) -> bool:
 def is_started(index: Index, name: str) -> bool:
     """Whether a file that says how the project is installed, built or started names something: pyproject.toml, Procfile, Dockerfile."""
     return bool(re.search(r"(?<![\w-])" + re.escape(name) + r"(?![\w-])", index.once(("starting",), lambda: _starting(index))))
+
+
+def declared(index: Index) -> str:
+    """The text of the files that say what the project and its parts depend on; "" where there is none."""
+    folders = sorted({index.root, *(each for each in index.root.iterdir() if each.is_dir() and not each.name.startswith("."))})
+    found = (path for folder in folders for path in sorted(folder.iterdir()) if _DECLARING.fullmatch(path.name) and path.is_file() and path.stat().st_size < _LARGE)
+    return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in found)
 
 
 def _starting(index: Index) -> str:

@@ -29,6 +29,7 @@ from sa_session_lint.model.value import (
     Registry,
     SessionClass,
 )
+from sa_session_lint.project.loading import declared
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, holders, mentions
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 _LOCK = re.compile(r"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
 _LOCK_IN = re.compile(rb"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
+_SQLITE = re.compile(rb"sqlite(?:\+\w+)?:///")
+_SERVERS = ("postgresql", "postgres", "PostgreSQL", "psycopg2", "psycopg", "asyncpg", "pg8000", "mysql", "MySQL", "pymysql", "aiomysql", "mariadb", "mssql", "pyodbc", "oracle", "cockroachdb")
+_SERVER = re.compile(r"(?i)postgres|psycopg|asyncpg|pg8000|mysql|mariadb|mssql|pyodbc|oracle|cockroach")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
@@ -88,6 +92,20 @@ def is_all_unpooled(index: Index) -> bool:
         return bool(made) and all(is_unpooled(index, place) for place in made)
 
     return index.once(("unpooled",), search)
+
+
+def is_local(index: Index) -> bool:
+    """Whether a project works on SQLite files alone: a URL says so, and neither its code nor what it depends on speaks of another database. Who only
+    reads one holds up nobody: https://www.sqlite.org/lockingv3.html, and the pool of a program that serves one user does not run out."""
+
+    def search() -> bool:
+        files = [path for path in index.files_with("sqlite") if not is_aside(path)]
+        if not any(_SQLITE.search(index.data(path) or b"") for path in files) or any(not is_aside(path) for word in _SERVERS for path in index.files_with(word)):
+            return False
+        text = declared(index)
+        return bool(text) and not _SERVER.search(text)
+
+    return index.once(("local",), search)
 
 
 def is_lent(index: Index, place: Place) -> bool:
