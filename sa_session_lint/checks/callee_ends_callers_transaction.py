@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import FlowCheck, compounds
+from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
@@ -13,7 +13,6 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
 from sa_session_lint.typestate.verdict import history, intrusions
-from sa_session_lint.walk import children
 
 
 class CalleeEndsCallersTransaction(FlowCheck):
@@ -43,7 +42,7 @@ class CalleeEndsCallersTransaction(FlowCheck):
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether the end of the transaction hangs on a parameter."""
         names = {parameter.name for parameter in self.around.parameters}
-        return any(_reads(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
+        return any(reads_any(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
 
 
 def _ends(scope: Scope, node: cst.FunctionDef) -> bool:
@@ -66,7 +65,3 @@ def _is_opened(scope: Scope, name: str | None) -> bool:
     """Whether a function binds a name to nothing but what it calls or enters."""
     bindings = scope.bindings.get(name, ()) if name is not None and all(parameter.name != name for parameter in scope.parameters) else ()
     return bool(bindings) and all(binding.how == "with" or isinstance(binding.value, Call) for binding in bindings)
-
-
-def _reads(node: cst.CSTNode, names: set[str]) -> bool:
-    return (isinstance(node, cst.Name) and node.value in names) or any(_reads(child, names) for child in children(node))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.protocol import METHODS, TERMINALS
+from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
+from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.handlers import handlers_around, may_raise
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.verdict import came_back, catches, caught
+from sa_session_lint.typestate.verdict import came_back, catches, caught, since
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
@@ -25,7 +25,7 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         failed = self.state(met).poisoned
         if failed is None or not self.is_told(met, failed) or self.is_mended(met):
             return
-        if self.may_raise(met, failed):
+        if self.may_raise(met, failed) or self.is_asked(met):
             return
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
@@ -39,6 +39,22 @@ class SwallowedErrorWithoutRollback(FlowCheck):
             return not catches(self.found, handler[0]) or may_raise(self.index, self.node(handler[0]), self.around, self.file.path)
         around = handlers_around(self.index, failed)
         return around is not None and any(may_raise(self.index, each, around[0], failed.path) for each in around[1])
+
+    def is_asked(self, met: Met) -> bool:
+        """Whether the use depends on what the function that swallowed the error has given: `if not result.success: return`."""
+        came = since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
+        if came is None or not came_back(self.found, met.step, met.disjunct, met.loc):
+            return False
+        call, use = self.node(came), self.node(met.step)
+        given = self.found.sketch.steps[came].value
+        names = {name for name, bindings in self.around.bindings.items() for binding in bindings if given in (binding.value, getattr(binding.value, "value", None))}
+        tests = [block for block in compounds(self.file.outline.nodes[self.around.at]) if isinstance(block, cst.If) and reads_any(block.test, names) and not self.holds(block, call)]
+        return any(self.holds(block, use) or self.leaves(block.body) for block in tests)
+
+    def leaves(self, body: cst.BaseSuite) -> bool:
+        """Whether a block ends by going elsewhere."""
+        last = body.body[-1]
+        return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], (cst.Return, cst.Raise, cst.Continue, cst.Break))
 
     def is_told(self, met: Met, failed: Place) -> bool:
         """Whether the error was caught here, or the function that swallowed it flushed by name: that a query elsewhere had something to flush is too far away."""
