@@ -7,7 +7,8 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.handlers import handlers_around, may_raise
+from sa_session_lint.model.vocabulary import FLUSH_ERRORS
+from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.verdict import came_back, catches, caught, since
 
@@ -25,7 +26,7 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         failed = self.state(met).poisoned
         if failed is None or not self.is_told(met, failed) or self.is_mended(met):
             return
-        if self.may_raise(met, failed) or self.is_asked(met):
+        if self.may_raise(met, failed) or self.is_asked(met) or self.is_answered(met):
             return
         if met.disjunct.raising is None and self.found.sketch.steps[met.step].handler == 0 and failed not in self.told and self.worker_loop(met) is None:
             self.told.add(failed)
@@ -50,6 +51,15 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         names = {name for name, bindings in self.around.bindings.items() for binding in bindings if given in (binding.value, getattr(binding.value, "value", None))}
         tests = [block for block in compounds(self.file.outline.nodes[self.around.at]) if isinstance(block, cst.If) and reads_any(block.test, names) and not self.holds(block, call)]
         return any(self.holds(block, use) or self.leaves(block.body) for block in tests)
+
+    def is_answered(self, met: Met) -> bool:
+        """Whether a `try` of its own catches what the use raises, and answers by going elsewhere: then nothing is lost but what the first error had lost."""
+        came, use = since(self.found, met.step, met.disjunct, met.loc, INACTIVE), self.node(met.step)
+        for around in self.around_of(self.file.outline.nodes[self.around.at], use):
+            if isinstance(around, cst.Try) and self.holds(around.body, use) and (came is None or not self.holds(around, self.node(came))):
+                if any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and self.leaves(each.body) for each in around.handlers):
+                    return True
+        return False
 
     def leaves(self, body: cst.BaseSuite) -> bool:
         """Whether a block ends by going elsewhere."""

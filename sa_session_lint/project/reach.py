@@ -140,7 +140,12 @@ def _is_open(index: Index, outline: Outline, owner: Scope) -> bool:
     bases = _ancestors(index, outline, owner)
     if owner.keywords or any(not isinstance(base, Class) and not (isinstance(base, External) and base.dotted in _PLAIN_BASES) for base in bases):
         return True
-    return bool(bases) and bool(index.files_with("__subclasses__") or index.files_with("__init_subclass__"))
+    names = [(base.path, base.qualname.rpartition(".")[2]) for base in bases if isinstance(base, Class)]
+    asked = [index.data(path) or b"" for path in index.files_with("__subclasses__")]
+    return any(
+        path in index.files_with("__init_subclass__") or path in index.files_with("__subclasses__") or any(f"{name}.__subclasses__".encode() in data for data in asked)
+        for path, name in names
+    )
 
 
 def _ancestors(index: Index, outline: Outline, owner: Scope, depth: int = 5) -> list[Value]:
