@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sa_session_lint.checks.flow_check import FlowCheck
+import libcst as cst
+
+from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.expression import Attribute, Name
 from sa_session_lint.model.value import External
 from sa_session_lint.project.usage import callers
 from sa_session_lint.typestate.followed import Followed, Met
+
+_FETCHING = frozenset({"all", "fetchall"})
 
 
 class GeneratorHoldsSession(FlowCheck):
@@ -16,13 +20,19 @@ class GeneratorHoldsSession(FlowCheck):
     def function(self, found: Followed) -> None:
         self.held: list[Met] = []
         super().function(found)
-        if self.held and not self.streams() and not self.is_handed_on():
+        if self.held and not self.is_collection() and not self.streams() and not self.is_handed_on():
             met = self.held[0]
             name = self.name(met.disjunct, met.loc)
             self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)
 
     def fault(self, met: Met) -> None:
         self.held.append(met)
+
+    def is_collection(self) -> bool:
+        """Whether it is how a collection gives what it has fetched already: those are gone through at once, by `list(...)` or by `in`."""
+        loops = [block for block in compounds(self.file.outline.nodes[self.around.at]) if isinstance(block, cst.For)]
+        fetched = all(isinstance(loop.iter, cst.Call) and isinstance(loop.iter.func, cst.Attribute) and loop.iter.func.attr.value in _FETCHING for loop in loops)
+        return self.around.name in {"__iter__", "__aiter__"} and bool(loops) and fetched
 
     def streams(self) -> bool:
         """Whether it says that it reads in pieces: such a generator is meant to be read while the session is open."""
