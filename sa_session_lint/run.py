@@ -20,7 +20,7 @@ from sa_session_lint.model.settings import ConfiguredMaker, Settings
 from sa_session_lint.project.files import by_root, is_marked, list_python, root_of
 from sa_session_lint.project.importable import is_importable
 from sa_session_lint.project.index import Index
-from sa_session_lint.project.reach import is_left_over
+from sa_session_lint.project.reach import is_left_over, serves_commands
 from sa_session_lint.project.running import runs_as_script, runs_at_start
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.source import deep, uncollected
@@ -260,7 +260,9 @@ def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Ind
         return True
     around = [(outline, scope) for scope in _around(index, outline, line)]
     callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]
-    if any(is_left_over(index, found, scope) for found, scope in (*around, *callers)) or any(runs_as_script(index, finding.path, scope) for _, scope in around):
+    if any(is_left_over(index, found, scope) for found, scope in (*around, *callers)) or any(
+        runs_as_script(index, finding.path, scope) or serves_commands(index, found, scope) for found, scope in around
+    ):
         return True
     return bool(tags & config.ONCE_TAGS) and any(runs_at_start(index, finding.path, scope) for _, scope in around)
 

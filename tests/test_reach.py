@@ -9,7 +9,7 @@ import pytest
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.mentions import mentions
-from sa_session_lint.project.reach import is_left_over
+from sa_session_lint.project.reach import is_left_over, serves_commands
 
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 ROUTE = f"{APP}\n@app.get('/')\ndef home():\n    "
@@ -119,3 +119,20 @@ def test_where_a_name_is_said(tmp_path: Path) -> None:
     assert [(one.line, one.unit, one.how) for one in mentions(index, "job")] == [
         (4, "C", "name"), (7, "C.m", "attribute"), (7, "C.m", "text"), (7, "C.m", "name"), (13, "", "attribute"),
     ]  # fmt: skip
+
+
+COMMANDS = {
+    "a command": ("@click.command()\ndef work():\n    Jobs().job()\n", True),
+    "a command and something else": ("@click.command()\ndef work():\n    Jobs().job()\n\nJobs().job()\n", False),
+    "a command that goes on for ever": ("@click.command()\ndef work():\n    while True:\n        Jobs().job()\n", False),
+    "nothing": ("def work():\n    Jobs().job()\n", False),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_what_only_commands_lead_to_ends_with_them(tmp_path: Path, case: str) -> None:
+    text, expected = COMMANDS[case]
+    index = index_of(tmp_path, {"jobs.py": CLASS, "manage.py": f"import click\nfrom jobs import Jobs\n\n{text}", "main.py": f"import manage\n{APP}"})
+    outline = index.outline("jobs.py")
+    assert outline is not None
+    assert serves_commands(index, outline, outline.scopes["Jobs.job"]) is expected

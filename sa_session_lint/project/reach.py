@@ -6,7 +6,7 @@ Found backwards, by name: who names this function, who names those, until one of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Item, Name
@@ -15,6 +15,7 @@ from sa_session_lint.project.loading import ENTRIES, applications, importers, is
 from sa_session_lint.project.mentions import Mention, mentions, mentions_in
 from sa_session_lint.project.modules import is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.running import goes_on, is_command
 from sa_session_lint.project.usage import called_name, same_function
 
 if TYPE_CHECKING:
@@ -49,24 +50,52 @@ def is_left_over(index: Index, outline: Outline, scope: Scope) -> bool:
     return _is_defined_anew(scope) or _is_unnamed_beside_others(index, outline, scope)
 
 
+def serves_commands(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether all that leads to a method or function are commands of a command line, after which the process ends."""
+    outer = scope.owner or scope
+    return outer.parent is outline.module and scope.kind == "function" and _starts(index, outline.path, scope.qualname) == {"command"}
+
+
 def _is_reached(index: Index, path: str, unit: str, depth: int = 3) -> bool:
     """Whether what surely may run leads to a function, method or class; `depth` is how often the class of a method on the way is itself asked about."""
+    return bool(_starts(index, path, unit, depth))
 
-    def search() -> bool:
+
+def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Literal["command", "any"]]:
+    """How what leads to a function, method or class is started: nohow, by commands alone, or in any other way."""
+
+    def search() -> frozenset[Literal["command", "any"]]:
         seen: set[tuple[str, str]] = set()
         queue = [(path, unit)]
+        commands = False
         while queue:
             at = queue.pop()
             if at in seen:
                 continue
             seen.add(at)
             users = _users(index, *at, depth) if len(seen) <= _MOST else None
-            if users is None:
-                return True
-            queue.extend(users)
-        return False
+            if users is not None:
+                queue.extend(users)
+            elif _is_command(index, *at):
+                commands = True
+            else:
+                return frozenset({"any"})
+        ends = commands and not any(_goes_on(index, *at) for at in seen)
+        return frozenset({"command"} if ends else {"any"} if commands else ())
 
-    return index.once(("reached", path, unit, depth), search)
+    return index.once(("starts", path, unit, depth), search)
+
+
+def _goes_on(index: Index, path: str, unit: str) -> bool:
+    outline = index.outline(path)
+    scope = outline.scopes.get(unit) if outline is not None else None
+    return outline is not None and scope is not None and scope.kind == "function" and goes_on(outline, scope)
+
+
+def _is_command(index: Index, path: str, unit: str) -> bool:
+    outline = index.outline(path)
+    scope = outline.scopes.get(unit) if outline is not None else None
+    return scope is not None and scope.kind == "function" and is_command(index, path, scope)
 
 
 def _users(index: Index, path: str, unit: str, depth: int) -> set[tuple[str, str]] | None:
@@ -200,7 +229,8 @@ def _means_others(index: Index, path: str, unit: str, outline: Outline, scope: S
     places = [place for place in (found.module, *found.scopes.values()) if _unit_of(found, place) == unit]
     calls = [(call, place) for place in places for call in place.calls if isinstance(call.function, Attribute) and call.function.name == scope.name]
     values = [index.value(call.function, place, path) for call, place in calls]
-    return len(values) >= said and all(isinstance(value, Function) and not _is_or_overridden(value, outline, scope, inherited) for value in values)
+    others = (isinstance(value, External) or (isinstance(value, Function) and not _is_or_overridden(value, outline, scope, inherited)) for value in values)
+    return len(values) >= said and all(others)
 
 
 def _is_or_overridden(value: Function, outline: Outline, scope: Scope, inherited: set[Class]) -> bool:

@@ -25,7 +25,7 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
     """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
     what stands under `if __name__ == "__main__"`. One that goes on for ever is a worker."""
     outline = index.outline(path)
-    if outline is None or (scope.kind == "function" and _goes_on(outline, scope)):
+    if outline is None or (scope.kind == "function" and goes_on(outline, scope)):
         return False
     if scope.under_main or is_command(index, path, scope):
         return True
@@ -38,7 +38,7 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
     )
 
 
-def _goes_on(outline: Outline, scope: Scope) -> bool:
+def goes_on(outline: Outline, scope: Scope) -> bool:
     """Whether a function has an endless loop that calls something."""
     return any(_is_repeated(outline, scope, call, endless=True) for call in scope.calls)
 
@@ -73,7 +73,7 @@ def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool
     outer = scope.owner or scope
     if found is None or scope.kind != "function" or outer.parent is not found.module:
         return False
-    if _goes_on(found, scope):
+    if goes_on(found, scope):
         return False
     if any(_is_start(index, decorator, scope, path) for decorator in scope.decorators) or _is_lifespan(index, path, scope):
         return True

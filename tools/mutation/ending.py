@@ -32,6 +32,7 @@ from mutation.reading import (
 )
 from sa_session_lint.model.value import Engine, Maker, Registry, Session
 from sa_session_lint.model.vocabulary import COROUTINES, OF_COROUTINES
+from sa_session_lint.project.handlers import reads
 
 
 def _never_closed(owned: Owned) -> str:
@@ -97,7 +98,7 @@ def drop_rollback(f: Body) -> Made:
                 continue
             if first_work(after, session):
                 yield "session-used-in-except-before-rollback", {rollback: []}
-            elif calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
+            elif not any(reads(handler)) and calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
                 if first_work(block[at + 1 :], session) or _again(f, block, at, session):
                     yield "swallowed-error-without-rollback", {rollback: [] if before or after else [statement("pass")]}
 
@@ -341,7 +342,10 @@ def swallow_flush(f: Body) -> Made:
             if method not in {"flush", "commit"} or not f.is_session(node) or f.gives_away(session) or not first_work(block[at + 1 :], session):
                 continue
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
-            if any(f.writes(before, session) for before in block[start:at]):
+            after = block[at + 1 :]
+            until = next(i for i in range(1, len(after) + 1) if first_work(after[:i], session))
+            expired = any(read for part in after[:until] for read in reads(part))  # which raises before the session is used
+            if not expired and any(f.writes(before, session) and action(before)[1] != "execute" for before in block[start:at]):
                 attempt = cst.ensure_type(statement("try:\n    pass\nexcept Exception as failure:\n    print(failure)"), cst.Try)
                 yield "swallowed-error-without-rollback", {node: [attempt.with_changes(body=cst.IndentedBlock([node]))]}
 
