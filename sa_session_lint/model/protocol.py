@@ -120,11 +120,11 @@ INERT = frozenset(
 
 TERMINALS = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "scalars", "count", "get", "delete", "update", "exists_", "fetchall", "fetchone", "fetchmany", "partitions",
-     "mappings_", "scalar_one", "scalar_one_or_none", "__iter__", "value", "values_"}
+     "mappings_", "scalar_one", "scalar_one_or_none", "__iter__", "value", "values_", "first_or_404", "get_or_404", "one_or_404", "paginate"}
 )  # fmt: skip
 """Methods of a Query that send it."""
 
-SINGLE = frozenset({"first", "one", "one_or_none", "get", "scalar", "scalar_one", "scalar_one_or_none", "fetchone"})
+SINGLE = frozenset({"first", "one", "one_or_none", "get", "scalar", "scalar_one", "scalar_one_or_none", "fetchone", "first_or_404", "get_or_404", "one_or_404"})
 """Methods of a Query or Result that take one object."""
 
 GIVING = SINGLE | {"all", "fetchall", "fetchmany"}

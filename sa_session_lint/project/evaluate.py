@@ -377,6 +377,10 @@ class Member:
                 inherited = index.ask(Member(parent.path, parent.qualname, self.name))
                 if inherited is not UNKNOWN:
                     return inherited
+            elif isinstance(parent, Method) and isinstance(parent.receiver, Made) and parent.name == "Model" and self.name == "query":
+                session = evaluate(index, Attribute(base.value, "session"), scope.parent or found.module, self.path) if isinstance(base, Attribute) else UNKNOWN
+                if isinstance(session, Registry):  # https://flask-sqlalchemy.palletsprojects.com/en/stable/legacy-query/
+                    return Method(session, "query")
             elif isinstance(parent, Made):
                 assigned = _assigned(index, parent, self.name)
                 if assigned is not UNKNOWN:

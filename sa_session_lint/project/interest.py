@@ -23,7 +23,7 @@ WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"})
 def may_matter(index: Index, scope: Scope, path: str) -> bool:
     """Whether a function calls anything by a name that sessions have a method for, enters a block, is given a session without asking, or passes one on."""
     return any(
-        (isinstance(call.function, Attribute) and call.function.name in WORDS) or name_of_called(call) in SPAWNERS
+        (isinstance(call.function, Attribute) and (call.function.name in WORDS or _is_query(call.function.value))) or name_of_called(call) in SPAWNERS
         for call in scope.calls
     ) or any(
         binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and not (binding.value.arguments or binding.value.keywords) and is_sessional(index.value(binding.value, scope, path)))
@@ -34,6 +34,10 @@ def may_matter(index: Index, scope: Scope, path: str) -> bool:
         for parameter in scope.parameters
         if any(Name(parameter.name) in (*call.arguments, *(value for _, value in call.keywords)) for call in scope.calls)
     )
+
+
+def _is_query(expression: Expression) -> bool:
+    return isinstance(expression, Attribute) and expression.name == "query"
 
 
 def has_session(index: Index, scope: Scope, path: str) -> bool:
@@ -54,6 +58,8 @@ def name_of_called(call: Call) -> str | None:
 def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
     """Whether a call makes, gives or works with a session, whatever it is given."""
     function = index.value(call.function, scope, path)
+    if asks_model(index, call.function, scope, path):
+        return True
     match function:
         case Maker() | SessionClass() | Registry():
             return True
@@ -68,6 +74,14 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
         case Function():
             return is_sessional(index.value(call, scope, path)) or touches(index, function)
     return is_sessional(index.value(call, scope, path))
+
+
+def asks_model(index: Index, function: Expression, scope: Scope, path: str) -> bool:
+    """Whether what is called is a method of the query of a mapped class: `User.query.get`."""
+    if not isinstance(function, Attribute) or not isinstance(function.value, Attribute) or function.value.name != "query":
+        return False
+    value = index.value(function.value, scope, path)
+    return isinstance(value, Method) and isinstance(value.receiver, Registry) and value.name == "query"
 
 
 def is_own(expression: Expression, scope: Scope) -> bool:
@@ -93,6 +107,8 @@ def touches(index: Index, function: Function, depth: int = 2, own: bool = False)
             if own and any(is_own(part, scope) and isinstance(index.value(part, scope, function.path), Session) for part in call.arguments):
                 return True
             value = index.value(call.function, scope, function.path)
+            if asks_model(index, call.function, scope, function.path):
+                return True
             if isinstance(value, Method) and isinstance(value.receiver, (Registry, Session)):
                 if not isinstance(value.receiver, Session) or value.receiver.how in {"shared", "registry"}:
                     return True

@@ -193,6 +193,11 @@ class Values:
     def ambient(self, expression: Expression, way: Way) -> Abstract:
         """A session that is not this function's: a registry's, a module's, its object's."""
         value = self.value(expression)
+        if isinstance(value, Method) and isinstance(value.receiver, Registry) and isinstance(expression, Attribute) and expression.name == value.name == "query":
+            model = self.value(expression.value)
+            if isinstance(model, (Class, Instance)):  # `User.query`
+                ref = self.known(("ambient", value.receiver.place), way, self.shared(value.receiver, value.receiver.place))
+                return Rows(ref.loc, "query", True, Class(model.path, model.qualname))
         if isinstance(value, Method) and isinstance(value.receiver, (Session, Registry)) and isinstance(expression, Attribute):
             value, expression = value.receiver, expression.value
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
