@@ -49,8 +49,16 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         call, use = self.node(came), self.node(met.step)
         given = self.found.sketch.steps[came].value
         names = {name for name, bindings in self.around.bindings.items() for binding in bindings if given in (binding.value, getattr(binding.value, "value", None))}
-        tests = [block for block in compounds(self.file.outline.nodes[self.around.at]) if isinstance(block, cst.If) and reads_any(block.test, names) and not self.holds(block, call)]
+        tests = [
+            block for block in compounds(self.file.outline.nodes[self.around.at])
+            if isinstance(block, cst.If) and (self.compares(block.test, call) or (reads_any(block.test, names) and not self.holds(block, call)))
+        ]
         return any(self.holds(block, use) or self.leaves(block.body) for block in tests)
+
+    def compares(self, test: cst.BaseExpression, call: cst.CSTNode) -> bool:
+        """Whether a test asks more of what a call gives than whether that is true, which is followed."""
+        plain = test.expression if isinstance(test, cst.UnaryOperation) else test
+        return plain is not call and not isinstance(plain, cst.BooleanOperation) and self.holds(test, call)
 
     def is_answered(self, met: Met) -> bool:
         """Whether a `try` of its own catches what the use raises, and answers by going elsewhere: then nothing is lost but what the first error had lost."""

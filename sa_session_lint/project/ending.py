@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 End = Literal["raises", "exits"]
 
 _NAMES = re.compile(r"(?i)abort|exit|quit|die|fail|bail|panic|raise|throw|reject|error|not_found|forbid|unauthorized|bad_request|never")
-"""Names under which what never comes back goes; no other call is looked up."""
+"""Names under which what never comes back goes; no other attribute is looked up."""
 
 
 def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) -> End | None:
     """How a call ends if it never comes back: by an exception, or with the program; None where it may come back."""
-    name = called_name(call.function)
-    if name is None or not _NAMES.search(name):
+    if not isinstance(call.function, Name) and not (isinstance(call.function, Attribute) and _NAMES.search(call.function.name)):
         return None
     value = index.value(call.function, scope, path)
     if isinstance(value, External):

@@ -22,8 +22,7 @@ _SKIPPED = re.compile(
     re.MULTILINE,
 )
 _NAMES = re.compile(r"[\w.:/-]+")
-_STATEMENT = re.compile(r"^(?:(?:async[ \t]+)?(?P<what>def|class)[ \t]+(?P<name>\w+)|(?P<main>if[ \t]+__name__\b)|[^\s)\]}])", re.MULTILINE)
-_INNER = re.compile(r"^(?P<indent>[ \t]+)(?:(?:async[ \t]+)?def[ \t]+(?P<name>\w+)|[^\s)\]}])", re.MULTILINE)
+_LINE = re.compile(r"^(?P<indent>[ \t]*)(?:(?:async[ \t]+)?(?P<what>def|class)[ \t]+(?P<name>\w+)|[^\s)\]}])", re.MULTILINE)
 
 
 class Mention(NamedTuple):
@@ -65,21 +64,16 @@ def _read(index: Index, path: str) -> tuple[str, list[tuple[int, str]]]:
     """The code of a file, and where each of its functions, classes and methods begins."""
     text = _SKIPPED.sub(_left, (index.data(path) or b"").decode("utf-8", "replace"))
     units: list[tuple[int, str]] = []
-    statements = list(_STATEMENT.finditer(text))
-    for number, found in enumerate(statements):
-        units.append((found.start(), found["name"] or ""))
-        if found["what"] == "class":
-            end = statements[number + 1].start() if number + 1 < len(statements) else len(text)
-            units.extend(_methods(text, found["name"], found.end(), end))
+    around: list[tuple[int, str, str]] = []  # the functions and classes that a line stands in: how far in they are, which they are, their names
+    for found in _LINE.finditer(text):
+        while around and around[-1][0] >= len(found["indent"]):
+            around.pop()
+        if found["what"]:
+            around.append((len(found["indent"]), found["what"], found["name"]))
+        unit = "" if not around else f"{around[0][2]}.{around[1][2]}" if len(around) > 1 and (around[0][1], around[1][1]) == ("class", "def") else around[0][2]
+        if not units or units[-1][1] != unit:
+            units.append((found.start(), unit))
     return text, units
-
-
-def _methods(text: str, owner: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    inner = list(_INNER.finditer(text, start, end))
-    least = min((len(found["indent"]) for found in inner), default=0)
-    for found in inner:
-        if len(found["indent"]) == least:
-            yield found.start(), f"{owner}.{found['name']}" if found["name"] else owner
 
 
 def _left(found: re.Match[str]) -> str:
