@@ -197,6 +197,8 @@ class Values:
             model = self.value(expression.value)
             if isinstance(model, (Class, Instance)):  # `User.query`
                 ref = self.known(("ambient", value.receiver.place), way, self.shared(value.receiver, value.receiver.place))
+                if way.state(ref.loc).closed is not None:
+                    way.update(ref.loc, closed=None)  # it is asked for anew
                 return Rows(ref.loc, "query", True, Class(model.path, model.qualname))
         if isinstance(value, Method) and isinstance(value.receiver, (Session, Registry)) and isinstance(expression, Attribute):
             value, expression = value.receiver, expression.value
