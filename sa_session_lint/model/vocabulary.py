@@ -47,6 +47,8 @@ ASYNC_CONTEXT_MANAGER = frozenset({"contextlib.asynccontextmanager", "contextlib
 CACHES = frozenset(
     {"functools.lru_cache", "functools.cache", "cachetools.cached", "async_lru.alru_cache", "cached_property.cached_property"}
 )
+CLOSE_ALL = frozenset({"sqlalchemy.orm.close_all_sessions", "sqlalchemy.orm.session.close_all_sessions"})
+"""What closes every session in memory: https://docs.sqlalchemy.org/en/20/orm/session_api.html#sqlalchemy.orm.close_all_sessions"""
 EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "os._exit", "os.abort", "pytest.exit"})
 """What ends the program: nothing comes after it."""
 RAISES = frozenset(

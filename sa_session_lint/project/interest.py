@@ -68,7 +68,7 @@ def interesting(index: Index, call: Call, scope: Scope, path: str) -> bool:
                 return (receiver.dotted in v.THREAD_POOLS | v.PROCESS_POOLS and name in v.POOL_METHODS) or receiver.dotted in v.EVENT_LOOPS | {"multiprocessing.get_context"}
             return isinstance(receiver, (Session, Registry, Maker)) or (isinstance(receiver, Engine) and name in {"connect", "raw_connection", "begin"})
         case External(dotted):
-            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING or is_sessional(index.value(call, scope, path))
+            return dotted in v.SPAWNING | v.WRAPPING | v.SUPPRESSING | v.CLOSE_ALL or is_sessional(index.value(call, scope, path))
         case Class():
             return is_sessional(index.entered(index.value(call, scope, path)))
         case Function():

@@ -242,6 +242,11 @@ class Calls:
             read = next((a for a in arguments if isinstance(a, Rows)), None)
             if read is not None:
                 return [(way, Rows(read.loc, "lazy" if read.kind == "query" else read.kind, read.entities))], []
+        if dotted in v.CLOSE_ALL:
+            for loc, state in list(way.heap.items()):
+                if not state.is_connection:
+                    way.update(loc, txn=IDLE, unsaved=None, pending=False, poisoned=None)
+            return [(way, None)], []
         if dotted in v.HARMLESS or (dotted.startswith("builtins.") and dotted[9:] in v.CALM_CALLS and dotted not in v.CONSUMERS):
             return [(way, None)], [way.copy()]
         if dotted in v.CONSUMERS:
