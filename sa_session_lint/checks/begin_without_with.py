@@ -5,7 +5,7 @@ from __future__ import annotations
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.verdict import unended
+from sa_session_lint.typestate.leaving import unended
 
 
 class BeginWithoutWith(FlowCheck):

@@ -12,7 +12,8 @@ from sa_session_lint.project.interest import may_matter
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
-from sa_session_lint.typestate.verdict import history, intrusions
+from sa_session_lint.typestate.trail import history
+from sa_session_lint.typestate.verdict import intrusions
 
 
 class CalleeEndsCallersTransaction(FlowCheck):

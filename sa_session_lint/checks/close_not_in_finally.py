@@ -6,7 +6,7 @@ import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.verdict import Leak
+from sa_session_lint.typestate.leaving import Leak
 
 _FINDING_OUT = frozenset({"one", "scalar_one", "get_one"})
 """What raises where rows are missing or too many: https://docs.sqlalchemy.org/en/20/core/connections.html#sqlalchemy.engine.Result.one"""

@@ -27,8 +27,9 @@ from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.pooling import is_lent
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met, certain
+from sa_session_lint.typestate.leaving import Leak, leaks
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Loc, Object, Ref, SessionState, locs_in
-from sa_session_lint.typestate.verdict import Leak, history, leaks, name_of, since
+from sa_session_lint.typestate.trail import history, name_of, since
 from sa_session_lint.typestate.way import Way
 from sa_session_lint.walk import children
 

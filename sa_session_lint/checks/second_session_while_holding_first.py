@@ -6,7 +6,8 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.project.nesting import surrounded
 from sa_session_lint.project.pooling import is_local, takes_lock
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.verdict import crowding, leaks
+from sa_session_lint.typestate.leaving import leaks
+from sa_session_lint.typestate.verdict import crowding
 
 
 class SecondSessionWhileHoldingFirst(FlowCheck):

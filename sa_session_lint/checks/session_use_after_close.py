@@ -6,7 +6,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.sketch import ENDS
-from sa_session_lint.typestate.verdict import reachable
+from sa_session_lint.typestate.trail import reachable
 
 
 class SessionUseAfterClose(FlowCheck):

@@ -11,7 +11,7 @@ from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
-from sa_session_lint.typestate.verdict import catches, caught
+from sa_session_lint.typestate.trail import catches, caught
 from sa_session_lint.walk import children
 
 

@@ -10,7 +10,7 @@ from sa_session_lint.model.value import Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.verdict import came_back, catches, caught, since
+from sa_session_lint.typestate.trail import came_back, catches, caught, since
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):

@@ -8,7 +8,7 @@ import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.verdict import losses
+from sa_session_lint.typestate.leaving import losses
 from sa_session_lint.walk import children
 
 

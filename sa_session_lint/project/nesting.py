@@ -19,9 +19,10 @@ from sa_session_lint.project.tracking import engine_of, followed, given_to, sket
 from sa_session_lint.project.usage import callers
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.invocation import bound
+from sa_session_lint.typestate.leaving import leaks
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Known, Loc, Ref, SessionState, Some, sessions_in
-from sa_session_lint.typestate.verdict import leaks, pools_held
+from sa_session_lint.typestate.verdict import pools_held
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
