@@ -35,6 +35,14 @@ REACHED = {
     "called": {"main.py": f"from jobs import job\n{ROUTE}return job()\n"},
     "called under another name": {"main.py": f"from jobs import job as work\n{ROUTE}return work()\n"},
     "called through its module": {"main.py": f"import jobs\n{ROUTE}return jobs.job()\n"},
+    "by a method that a library calls": {
+        "main.py": f"from server import serve\nfrom handler import Handler\n{APP}\nserve(Handler())\n",
+        "handler.py": "from jobs import job\n\nclass Handler:\n    def handle_DATA(self):\n        return job()\n",
+    },
+    "by a class that its package offers": {
+        "main.py": f"import apis\n{APP}\nprint(getattr(apis, input()).retrieve())\n", "apis/__init__.py": "from .one import One\n", "apis/base.py": "class Api:\n    pass\n",
+        "apis/one.py": "from jobs import job\nfrom .base import Api\n\nclass One(Api):\n    def retrieve(self):\n        return job()\n",
+    },
     "as an attribute of its package": {
         "main.py": f"from work import tasks\n{ROUTE}return tasks.job()\n", "work/__init__.py": "", "work/tasks/__init__.py": "from .daily import job\n\n__all__ = ['job']\n",
         "work/tasks/daily.py": JOB,
@@ -80,7 +88,7 @@ LEFT = {
 
 @pytest.mark.parametrize("case", REACHED)
 def test_what_may_run_is_reached(tmp_path: Path, case: str) -> None:
-    path = "work/tasks/daily.py" if "package" in case else "jobs.py"
+    path = "work/tasks/daily.py" if "of its package" in case else "jobs.py"
     assert not left_over(tmp_path, {"jobs.py": JOB, **REACHED[case]}, path)
 
 
@@ -115,9 +123,9 @@ def test_a_method_is_reached_with_its_class_and_by_its_name(tmp_path: Path, case
 
 
 def test_where_a_name_is_said(tmp_path: Path) -> None:
-    index = index_of(tmp_path, {"a.py": "import b\n\nclass C:\n    x = job\n\n    def m(self):\n        return self.job('job', job)\n\n\ndef f():\n    def job(): ...\n\nb.job\n"})
+    index = index_of(tmp_path, {"a.py": "import b\n\nclass C:\n    x = job\n\n    def m(self):\n        return self.job('job', job)\n\n\ndef f():\n    def job(): ...\n\nb.job\n\nlong = f\"\"\"it's {job}\"\"\"\nlast = job\n"})
     assert [(one.line, one.unit, one.how) for one in mentions(index, "job")] == [
-        (4, "C", "name"), (7, "C.m", "attribute"), (7, "C.m", "text"), (7, "C.m", "name"), (13, "", "attribute"),
+        (4, "C", "name"), (7, "C.m", "attribute"), (7, "C.m", "text"), (7, "C.m", "name"), (13, "", "attribute"), (15, "", "text"), (16, "", "name"),
     ]  # fmt: skip
 
 

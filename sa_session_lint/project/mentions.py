@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _SKIPPED = re.compile(
-    r'''(?P<long>[bBrRuU]{0,2}(?:"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'))'''
+    r'''(?P<long>(?<!\w)[bBrRuUfF]{0,2}(?:"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'))'''
     r"""|(?P<formatted>[rR]?[fF][rR]?(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))"""
     r"""|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
     r"""|(?P<comment>#[^\n]*)"""
@@ -79,5 +79,5 @@ def _read(index: Index, path: str) -> tuple[str, list[tuple[int, str]]]:
 def _left(found: re.Match[str]) -> str:
     """What is left of text, a comment or an import: lines keep their numbers."""
     text = found[0]
-    kept = found["formatted"] is not None or (found["text"] is not None and _NAMES.fullmatch(text[1:-1])) or (found["imports"] is not None and " as " in text)
+    kept = found["formatted"] is not None or (found["long"] is not None and "f" in text[:2].lower()) or (found["text"] is not None and _NAMES.fullmatch(text[1:-1])) or (found["imports"] is not None and " as " in text)
     return text if kept else "\n" * text.count("\n") if found["text"] is None else '""'

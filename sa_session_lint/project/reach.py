@@ -74,6 +74,8 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
                 continue
             seen.add(at)
             users = _users(index, *at, depth) if len(seen) <= _MOST else None
+            if users == set() and len(seen) > 1 and _is_handed_over(index, *at):
+                users = None
             if users is not None:
                 queue.extend(users)
             elif _is_command(index, *at):
@@ -84,6 +86,14 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
         return frozenset({"command"} if ends else {"any"} if commands else ())
 
     return index.once(("starts", path, unit, depth), search)
+
+
+def _is_handed_over(index: Index, path: str, unit: str) -> bool:
+    """Whether it is a method that nothing names, of a class that is made: whoever is given its object may call it, as a server does with its handler."""
+    outline = index.outline(path)
+    scope = outline.scopes.get(unit) if outline is not None else None
+    owner = scope.owner if scope is not None else None
+    return scope is not None and owner is not None and not mentions(index, scope.name) and not _is_defined_anew(scope) and _is_reached(index, path, owner.qualname, 2)
 
 
 def _goes_on(index: Index, path: str, unit: str) -> bool:
@@ -158,10 +168,16 @@ def _is_within(one: Mention, path: str, unit: str) -> bool:
 def _is_called_from_outside(index: Index, outline: Outline, scope: Scope) -> bool:
     """Whether something that the project does not name may use a function, make a class, or call a method: a library, a registry of subclasses, a command."""
     if scope.kind == "class":
-        return _is_open(index, outline, scope) or "__tablename__" in scope.bindings or is_started(index, scope.name)
+        return _is_open(index, outline, scope) or "__tablename__" in scope.bindings or is_started(index, scope.name) or _is_offered(index, outline, scope)
     if scope.owner is not None:
         return "__tablename__" not in scope.owner.bindings and _is_open(index, outline, scope.owner)
     return scope.name in ENTRIES or is_started(index, scope.name)
+
+
+def _is_offered(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether a package offers a class that inherits from another, so that it can be asked for by a name that only a table or a setting has."""
+    packages = [index.outline(file) for file in importers(index, outline.path) if file.endswith("__init__.py")]
+    return bool(scope.bases) and any(found is not None and (found.stars or any(what.name == scope.name for what in found.imports)) for found in packages)
 
 
 def _is_open(index: Index, outline: Outline, owner: Scope) -> bool:
