@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 _LOCK = re.compile(r"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
-_LOCK_IN = re.compile(rb"(?i)advisory_lock|\bget_lock\(|sp_getapplock")
+_QUEUE = frozenset({"skip_locked", "read", "key_share"})
+"""Options of `with_for_update()` by which rows are kept from others while something is done with them, as a queue does."""
+_LOCK_IN = re.compile(rb"(?i)with_for_update|advisory_lock|\bget_lock\(|sp_getapplock")
 _SQLITE = re.compile(rb"sqlite(?:\+\w+)?:///")
 _SERVERS = ("postgresql", "postgres", "PostgreSQL", "psycopg2", "psycopg", "asyncpg", "pg8000", "mysql", "MySQL", "pymysql", "aiomysql", "mariadb", "mssql", "pyodbc", "oracle", "cockroachdb")
 _SERVER = re.compile(r"(?i)postgres|psycopg|asyncpg|pg8000|mysql|mariadb|mssql|pyodbc|oracle|cockroach")
@@ -66,7 +68,7 @@ def _pool(index: Index, place: Place) -> Place | None:
 
 
 def is_unpooled(index: Index, place: Place) -> bool:
-    """Whether what the call at a place makes draws on an engine that keeps no connections: `create_engine(url, poolclass=NullPool)`."""
+    """Whether what the call at a place makes draws on an engine for whose connections nobody waits: `create_engine(url, poolclass=NullPool)`."""
     found = index.outline(place.path)
     call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
     if scope is None or not isinstance(call, Call):
@@ -77,7 +79,7 @@ def is_unpooled(index: Index, place: Place) -> bool:
         case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
             chosen = call.keyword("poolclass")
             value = index.value(chosen, scope, place.path) if chosen is not None else None
-            return isinstance(value, External) and value.dotted.endswith(".NullPool")
+            return isinstance(value, External) and value.dotted.endswith((".NullPool", ".StaticPool"))
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
     engine = index.value(bind, scope, place.path) if bind is not None else None
     return isinstance(engine, Engine) and engine.place != place and is_unpooled(index, engine.place)
@@ -228,6 +230,8 @@ def takes_lock(index: Index, scope: Scope, path: str, depth: int = 2) -> bool:
     def search() -> bool:
         for call in (call for around in scope.enclosing() if around.kind == "function" for call in around.calls):
             if isinstance(call.function, Attribute) and _LOCK.search(call.function.name):
+                return True
+            if called_name(call.function) == "with_for_update" and any(key in _QUEUE for key, _ in call.keywords):
                 return True
             if any(isinstance(value := index.value(part, scope, path), Constant) and _LOCK.search(str(value.value)) for part in call.arguments):
                 return True
