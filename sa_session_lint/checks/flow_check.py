@@ -24,7 +24,7 @@ from sa_session_lint.model.vocabulary import ENDLESS
 from sa_session_lint.project.handlers import reads
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.pooling import is_lent
+from sa_session_lint.project.pooling import is_lent, is_unpooled
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.leaving import Leak, leaks
@@ -123,7 +123,11 @@ class FlowCheck(Check):
     def leaks(self) -> tuple[Leak, ...]:
         """What this function opens and does not give back on every way; several rules ask."""
         function = self.found.sketch.function
-        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if not is_lent(self.index, leak.state.maker or leak.opened)))
+        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if not self.is_spared(leak)))
+
+    def is_spared(self, leak: Leak) -> bool:
+        """Whether what is not given back belongs to whoever has lent it, or is a connection of an engine for whose connections nobody waits."""
+        return is_lent(self.index, leak.state.maker or leak.opened) or (leak.state.is_connection and is_unpooled(self.index, leak.opened))
 
     def unclosed(self, leak: Leak) -> None:
         """Report a leak where it was opened."""

@@ -74,7 +74,7 @@ def is_unpooled(index: Index, place: Place) -> bool:
     if scope is None or not isinstance(call, Call):
         return False
     match index.value(call.function, scope, place.path):
-        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made)) if made is not None and made != place:
+        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place:
             return is_unpooled(index, made)
         case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
             chosen = call.keyword("poolclass")
