@@ -235,7 +235,13 @@ def _check_file(
             broke(rule.name, error)
     walk(source.module, running, on_error=lambda visitor, error: broke(visitor.rule, error))
     scripts = [_body(source, outline.nodes[at]) for at in outline.main_blocks] if any(c.findings for c in running) else []
-    findings = [f for c in running for f in c.findings if not _is_idle(f, entries.entries[c.rule], scripts, index, outline)]
+    findings: list[Finding] = []
+    for check in running:
+        try:
+            findings += [f for f in check.findings if not _is_idle(f, entries.entries[check.rule], scripts, index, outline)]
+        except Exception as error:  # what cannot be told to be idle is reported
+            broke(check.rule, error)
+            findings += check.findings
     findings = findings if findings and is_importable(index, path) else []
     codes = {entry.name: entry.code for entry in entries.entries.values()}
     outcome = suppress.judge(source, findings, codes, [rule.name for rule in applying if rule.name not in broken])

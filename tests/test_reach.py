@@ -129,6 +129,13 @@ def test_where_a_name_is_said(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_classes_that_make_each_other_are_read_to_an_end(tmp_path: Path) -> None:
+    one, two = (f"class {a}:\n    def from_{a}(self):\n        return {b}().work()\n\n    def work(self):\n        return 1\n" for a, b in (("One", "Two"), ("Two", "One")))
+    files = {"main.py": f"import one\n{APP}", "one.py": f"from two import Two\n\n{one}", "two.py": f"from one import One\n\n{two}"}
+    assert not left_over(tmp_path, files, "one.py", "One.work")  # in doubt it is reached
+    assert left_over(tmp_path, {}, "two.py", "Two.from_Two")
+
+
 COMMANDS = {
     "a command": ("@click.command()\ndef work():\n    Jobs().job()\n", True),
     "a command and something else": ("@click.command()\ndef work():\n    Jobs().job()\n\nJobs().job()\n", False),

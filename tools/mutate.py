@@ -34,8 +34,8 @@ from sa_session_lint import catalogue, config
 from sa_session_lint.project.environment import Pins
 from sa_session_lint.project.files import list_python
 from sa_session_lint.project.index import Index
-from sa_session_lint.project.outline import Outline
-from sa_session_lint.project.reach import is_left_over
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.reach import is_left_over, serves_commands
 from sa_session_lint.project.running import runs_as_script
 from sa_session_lint.run import _check_file as check_file
 from sa_session_lint.source import Source, deep
@@ -118,8 +118,13 @@ def mutants(index: Index, path: str, operators: frozenset[str]) -> Iterator[tupl
         if isinstance(node, cst.FunctionDef):
             body = Body(index, outline, node)
             found = [(name, rule, swaps) for name in sorted(operators) for rule, swaps in OPERATORS[name](body)]
-            for name, rule, swaps in found if found and not runs_as_script(index, path, scope) and not is_left_over(index, outline, scope) else ():
+            for name, rule, swaps in found if found and not is_idle(index, outline, scope) else ():
                 yield name, scope.qualname, functools.partial(made, index, path, scope.qualname, name, rule, swaps)
+
+
+def is_idle(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether a function is not judged: what only a script or a command runs, or nobody any more."""
+    return runs_as_script(index, outline.path, scope) or serves_commands(index, outline, scope) or is_left_over(index, outline, scope)
 
 
 def made(index: Index, path: str, function: str, operator: str, rule: str, swaps: Swaps) -> Mutant:

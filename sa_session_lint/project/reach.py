@@ -74,7 +74,7 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
                 continue
             seen.add(at)
             users = _users(index, *at, depth) if len(seen) <= _MOST else None
-            if users == set() and len(seen) > 1 and _is_handed_over(index, *at):
+            if users == set() and len(seen) > 1 and _is_handed_over(index, *at, depth):
                 users = None
             if users is not None:
                 queue.extend(users)
@@ -88,12 +88,14 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
     return index.once(("starts", path, unit, depth), search)
 
 
-def _is_handed_over(index: Index, path: str, unit: str) -> bool:
+def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:
     """Whether it is a method that nothing names, of a class that is made: whoever is given its object may call it, as a server does with its handler."""
     outline = index.outline(path)
     scope = outline.scopes.get(unit) if outline is not None else None
     owner = scope.owner if scope is not None else None
-    return scope is not None and owner is not None and not mentions(index, scope.name) and not _is_defined_anew(scope) and _is_reached(index, path, owner.qualname, 2)
+    if scope is None or owner is None or mentions(index, scope.name) or _is_defined_anew(scope):
+        return False
+    return not depth or _is_reached(index, path, owner.qualname, depth - 1)
 
 
 def _goes_on(index: Index, path: str, unit: str) -> bool:

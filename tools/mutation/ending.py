@@ -98,9 +98,15 @@ def drop_rollback(f: Body) -> Made:
                 continue
             if first_work(after, session):
                 yield "session-used-in-except-before-rollback", {rollback: []}
-            elif not any(reads(handler)) and calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
+            elif not _reads_objects(handler) and calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
                 if first_work(block[at + 1 :], session) or _again(f, block, at, session):
                     yield "swallowed-error-without-rollback", {rollback: [] if before or after else [statement("pass")]}
+
+
+def _reads_objects(node: cst.CSTNode) -> bool:
+    """Whether code reads an attribute of what may be an object that a failed flush has expired, so that it raises itself; not of a class or a module."""
+    found = (read.value.value for read in reads(node.body if isinstance(node, cst.ExceptHandler) else node) if isinstance(read.value, cst.Name))
+    return any(name[:1].islower() and name not in {"self", "cls"} for name in found)
 
 
 def _again(f: Body, block: Sequence[cst.BaseStatement], at: int, session: str) -> bool:
@@ -344,8 +350,7 @@ def swallow_flush(f: Body) -> Made:
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
             after = block[at + 1 :]
             until = next(i for i in range(1, len(after) + 1) if first_work(after[:i], session))
-            expired = any(read for part in after[:until] for read in reads(part))  # which raises before the session is used
-            if not expired and any(f.writes(before, session) and action(before)[1] != "execute" for before in block[start:at]):
+            if not any(map(_reads_objects, after[:until])) and any(f.writes(before, session) and action(before)[1] != "execute" for before in block[start:at]):
                 attempt = cst.ensure_type(statement("try:\n    pass\nexcept Exception as failure:\n    print(failure)"), cst.Try)
                 yield "swallowed-error-without-rollback", {node: [attempt.with_changes(body=cst.IndentedBlock([node]))]}
 
