@@ -17,8 +17,9 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
         seen: set[int] = set()
         for each in (found, *surrounded(self.index, self.file.outline, self.around, found)):
             self.found = each
-            left = {leak.opened for leak in leaks(each)}  # what is not given back by mistake is told there
-            for met in crowding(each):
+            crowded = list(crowding(each))
+            left = {leak.opened for leak in leaks(each)} if crowded else set()  # what is not given back by mistake is told there
+            for met in crowded:
                 at = each.sketch.steps[met.step].at
                 if at not in seen and met.related not in left and not (is_local(self.index) and self.state(met).unsaved is None) and not takes_lock(self.index, self.around, self.file.path):
                     seen.add(at)

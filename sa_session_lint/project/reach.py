@@ -78,11 +78,11 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
                 users = None
             if users is not None:
                 queue.extend(users)
-            elif _is_command(index, *at):
+            elif (found := _function(index, *at)) is not None and is_command(index, at[0], found[1]):
                 commands = True
             else:
                 return frozenset({"any"})
-        ends = commands and not any(_goes_on(index, *at) for at in seen)
+        ends = commands and not any(goes_on(*found) for at in seen if (found := _function(index, *at)) is not None)
         return frozenset({"command"} if ends else {"any"} if commands else ())
 
     return index.once(("starts", path, unit, depth), search)
@@ -90,24 +90,17 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Lit
 
 def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:
     """Whether it is a method that nothing names, of a class that is made: whoever is given its object may call it, as a server does with its handler."""
-    outline = index.outline(path)
-    scope = outline.scopes.get(unit) if outline is not None else None
-    owner = scope.owner if scope is not None else None
-    if scope is None or owner is None or mentions(index, scope.name) or _is_defined_anew(scope):
+    found = _function(index, path, unit)
+    owner = found[1].owner if found is not None else None
+    if found is None or owner is None or mentions(index, found[1].name) or _is_defined_anew(found[1]):
         return False
     return not depth or _is_reached(index, path, owner.qualname, depth - 1)
 
 
-def _goes_on(index: Index, path: str, unit: str) -> bool:
+def _function(index: Index, path: str, unit: str) -> tuple[Outline, Scope] | None:
     outline = index.outline(path)
     scope = outline.scopes.get(unit) if outline is not None else None
-    return outline is not None and scope is not None and scope.kind == "function" and goes_on(outline, scope)
-
-
-def _is_command(index: Index, path: str, unit: str) -> bool:
-    outline = index.outline(path)
-    scope = outline.scopes.get(unit) if outline is not None else None
-    return scope is not None and scope.kind == "function" and is_command(index, path, scope)
+    return (outline, scope) if outline is not None and scope is not None and scope.kind == "function" else None
 
 
 def _users(index: Index, path: str, unit: str, depth: int) -> set[tuple[str, str]] | None:

@@ -32,7 +32,6 @@ from mutation.reading import (
 )
 from sa_session_lint.model.value import Engine, Maker, Registry, Session
 from sa_session_lint.model.vocabulary import COROUTINES, OF_COROUTINES
-from sa_session_lint.project.handlers import reads
 
 
 def _never_closed(owned: Owned) -> str:
@@ -98,15 +97,9 @@ def drop_rollback(f: Body) -> Made:
                 continue
             if first_work(after, session):
                 yield "session-used-in-except-before-rollback", {rollback: []}
-            elif not _reads_objects(handler) and calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
+            elif calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
                 if first_work(block[at + 1 :], session) or _again(f, block, at, session):
                     yield "swallowed-error-without-rollback", {rollback: [] if before or after else [statement("pass")]}
-
-
-def _reads_objects(node: cst.CSTNode) -> bool:
-    """Whether code reads an attribute of what may be an object that a failed flush has expired, so that it raises itself; not of a class or a module."""
-    found = (read.value.value for read in reads(node.body if isinstance(node, cst.ExceptHandler) else node) if isinstance(read.value, cst.Name))
-    return any(name[:1].islower() and name not in {"self", "cls"} for name in found)
 
 
 def _again(f: Body, block: Sequence[cst.BaseStatement], at: int, session: str) -> bool:
@@ -348,9 +341,7 @@ def swallow_flush(f: Body) -> Made:
             if method not in {"flush", "commit"} or not f.is_session(node) or f.gives_away(session) or not first_work(block[at + 1 :], session):
                 continue
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
-            after = block[at + 1 :]
-            until = next(i for i in range(1, len(after) + 1) if first_work(after[:i], session))
-            if not any(map(_reads_objects, after[:until])) and any(f.writes(before, session) and action(before)[1] != "execute" for before in block[start:at]):
+            if any(f.writes(before, session) for before in block[start:at]):
                 attempt = cst.ensure_type(statement("try:\n    pass\nexcept Exception as failure:\n    print(failure)"), cst.Try)
                 yield "swallowed-error-without-rollback", {node: [attempt.with_changes(body=cst.IndentedBlock([node]))]}
 
