@@ -29,7 +29,6 @@ class Mention(NamedTuple):
     """A place that says a name. `unit` is the function, class or method around it, "" where none is: the statements of the module."""
 
     path: str
-    line: int
     unit: str
     how: Literal["name", "attribute", "text"]
 
@@ -41,15 +40,12 @@ def mentions(index: Index, name: str) -> tuple[Mention, ...]:
 
 def mentions_in(index: Index, name: str, path: str) -> Iterator[Mention]:
     text, units = index.once(("code", path), lambda: _read(index, path))
-    line = at = 0
     for found in re.finditer(r"(?<!\w)" + re.escape(name) + r"(?!\w)", text):
         before = text[max(0, found.start() - 12) : found.start()].rstrip(" \t")
         if before.endswith(("def", "class")):
             continue
         unit = next((unit for start, unit in reversed(units) if start <= found.start()), "")
-        line += text.count("\n", at, found.start())
-        at = found.start()
-        yield Mention(path, line + 1, unit, _how(text, found, before))
+        yield Mention(path, unit, _how(text, found, before))
 
 
 def _how(text: str, found: re.Match[str], before: str) -> Literal["name", "attribute", "text"]:
