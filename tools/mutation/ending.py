@@ -29,6 +29,7 @@ from mutation.reading import (
     statement,
     statements,
     sure,
+    works,
 )
 from sa_session_lint.model.value import Engine, Maker, Registry, Session
 from sa_session_lint.model.vocabulary import COROUTINES, OF_COROUTINES
@@ -98,7 +99,8 @@ def drop_rollback(f: Body) -> Made:
             if first_work(after, session):
                 yield "session-used-in-except-before-rollback", {rollback: []}
             elif calm(after, session) and (node.finalbody is None or not mentions(node.finalbody, session.partition(".")[0])):
-                if first_work(block[at + 1 :], session) or _again(f, block, at, session):
+                then = _up_to_work(block[at + 1 :], session)
+                if not f.reads_loaded([handler.body, *then]) and (first_work(then, session) or _again(f, block, at, session)):
                     yield "swallowed-error-without-rollback", {rollback: [] if before or after else [statement("pass")]}
 
 
@@ -109,6 +111,11 @@ def _again(f: Body, block: Sequence[cst.BaseStatement], at: int, session: str) -
         return False
     bound = any(isinstance(node, (cst.AssignTarget, cst.AsName)) and mentions(node, session) for node in below(around))
     return not bound and not any(isinstance(node, LEAVING) for before in block[:at] for node in below(before))
+
+
+def _up_to_work(block: Sequence[cst.BaseStatement], session: str) -> Sequence[cst.BaseStatement]:
+    """The statements up to the first that works on a session, or all."""
+    return block[: next((at for at, node in enumerate(block, 1) if works(node, session)), len(block))]
 
 
 def drop_await(f: Body) -> Made:
@@ -341,7 +348,8 @@ def swallow_flush(f: Body) -> Made:
             if method not in {"flush", "commit"} or not f.is_session(node) or f.gives_away(session) or not first_work(block[at + 1 :], session):
                 continue
             start = max((i + 1 for i, before in enumerate(block[:at]) if calls([before], session, ENDINGS | {"flush"})), default=0)
-            if any(f.writes(before, session) for before in block[start:at]):
+            flushed = [each for before in block[start:at] for each in f.writes(before, session) if not f.is_dml(each)]
+            if flushed and not f.reads_loaded(_up_to_work(block[at + 1 :], session)):
                 attempt = cst.ensure_type(statement("try:\n    pass\nexcept Exception as failure:\n    print(failure)"), cst.Try)
                 yield "swallowed-error-without-rollback", {node: [attempt.with_changes(body=cst.IndentedBlock([node]))]}
 

@@ -282,16 +282,25 @@ class Body:
             receiver, method = called(call)
             argument = call.args[0].value if isinstance(call, cst.Call) and receiver == session and len(call.args) == 1 else None
             new = argument is not None and method == "add" and self.is_new(argument)
-            if argument is not None and (method == "delete" or new or (method in {"execute", "exec"} and self._is_dml(argument))):
+            if argument is not None and (method == "delete" or new or (method in {"execute", "exec"} and self.is_dml(argument))):
                 found.append(argument)
         return found
 
-    def _is_dml(self, executed: cst.BaseExpression) -> bool:
+    def is_dml(self, executed: cst.BaseExpression) -> bool:
+        """Whether what is executed is an `insert()`, `update()` or `delete()`."""
         executed = self.origin(executed)
         while isinstance(executed, cst.Call) and isinstance(executed.func, cst.Attribute) and isinstance(executed.func.value, cst.Call):
             executed = executed.func.value
         value = self.value(executed.func) if isinstance(executed, cst.Call) else None
         return isinstance(value, External) and re.fullmatch(r"sqlalchemy\..*\.?(insert|update|delete)", value.dotted) is not None
+
+    def reads_loaded(self, nodes: Sequence[cst.CSTNode]) -> bool:
+        """Whether statements read an attribute of what may be an object that was loaded, which a failed flush has expired: the read itself raises then."""
+        local = {code(one.target) for one in self.nodes if isinstance(one, (cst.AssignTarget, cst.AnnAssign, cst.For, cst.CompFor))} | set(self.parameters)
+        inner = [one for node in nodes for one in below(node)]
+        stores = {one.target for one in inner if isinstance(one, (cst.AssignTarget, cst.AnnAssign))} | {one.func for one in inner if isinstance(one, cst.Call)}
+        read = {one.value for one in inner if isinstance(one, cst.Attribute) and one not in stores}
+        return any(isinstance(one, cst.Name) and one.value in local - {"self", "cls"} and not self.is_new(one) for one in read)
 
     def hands_on(self, names: set[str], session: str) -> bool:
         """Whether one of these objects is given to a call that is no work on the session, nor a calm one: whoever gets it may ask for its session."""
