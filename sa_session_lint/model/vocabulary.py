@@ -219,6 +219,13 @@ SLOW_CALLS = frozenset(
 )  # fmt: skip
 """Calls that wait for the network, another process, the clock or a person."""
 
+LONG_CALLS = frozenset(
+    {name for name in SLOW_CALLS if name.startswith(("time.", "gevent.", "eventlet.", "os.", "subprocess.", "litellm.", "ollama.", "replicate.", "openai."))}
+    | {"urllib.request.urlretrieve", "subprocess.Popen", "asyncio.sleep", "asyncio.tasks.sleep", "trio.sleep", "anyio.sleep", "litellm.acompletion",
+       "replicate.async_run", "openai.ChatCompletion.acreate", "openai.Completion.acreate", "openai.Embedding.acreate"}
+)  # fmt: skip
+"""Those that take seconds or more: what one request takes is not known, as a rule it is less."""
+
 SLOW_AWAITED = frozenset(
     {"asyncio.sleep", "asyncio.tasks.sleep", "trio.sleep", "anyio.sleep", "litellm.acompletion", "replicate.async_run", "aiosmtplib.send",
      "openai.ChatCompletion.acreate", "openai.Completion.acreate", "openai.Embedding.acreate"}

@@ -30,6 +30,7 @@ from sa_session_lint.model.value import (
     SessionClass,
 )
 from sa_session_lint.project.loading import declared
+from sa_session_lint.project.mentions import mentions as every_mention
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, holders, mentions
@@ -44,6 +45,8 @@ _LOCK_IN = re.compile(rb"(?i)with_for_update|advisory_lock|\bget_lock\(|sp_getap
 _SQLITE = re.compile(rb"sqlite(?:\+\w+)?:///")
 _SERVERS = ("postgresql", "postgres", "PostgreSQL", "psycopg2", "psycopg", "asyncpg", "pg8000", "mysql", "MySQL", "pymysql", "aiomysql", "mariadb", "mssql", "pyodbc", "oracle", "cockroachdb")
 _SERVER = re.compile(r"(?i)postgres|psycopg|asyncpg|pg8000|mysql|mariadb|mssql|pyodbc|oracle|cockroach")
+_ASIDE = re.compile(r"""(?<![^\s:])(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3})|(?<![\w"'])#[^\n]*""")
+_TEXT = re.compile(r"""(\w+)\s*=\s*f?["']""")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
@@ -102,12 +105,20 @@ def is_local(index: Index) -> bool:
 
     def search() -> bool:
         files = [path for path in index.files_with("sqlite") if not is_aside(path)]
-        if not any(_SQLITE.search(index.data(path) or b"") for path in files) or any(not is_aside(path) for word in _SERVERS for path in index.files_with(word)):
+        servers = {path for word in _SERVERS for path in index.files_with(word) if not is_aside(path)}
+        if not any(_SQLITE.search(index.data(path) or b"") for path in files) or any(_speaks_of_server(index, path) for path in servers):
             return False
         text = declared(index)
         return bool(text) and not _SERVER.search(text)
 
     return index.once(("local",), search)
+
+
+def _speaks_of_server(index: Index, path: str) -> bool:
+    """Whether the code of a file, its comments and docstrings aside, names a database server, and not only in a text that nobody uses."""
+    lines = _ASIDE.sub("", (index.data(path) or b"").decode("utf-8", "replace")).splitlines()
+    named = [_TEXT.match(line) for line in lines if _SERVER.search(line)]
+    return any(name is None or len(every_mention(index, name[1])) > 1 for name in named)
 
 
 def is_lent(index: Index, place: Place) -> bool:

@@ -6,11 +6,12 @@ Found backwards, by name: who names this function, who names those, until one of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Item, Name
 from sa_session_lint.model.value import Class, External, Function, Value
+from sa_session_lint.project.entry import entry
 from sa_session_lint.project.loading import ENTRIES, applications, importers, is_included, is_started, is_unloaded, may_be_loaded, router_of
 from sa_session_lint.project.mentions import Mention, mentions, mentions_in
 from sa_session_lint.project.modules import is_test, stem
@@ -25,6 +26,8 @@ _PLAIN = frozenset({"staticmethod", "classmethod", "property", "cached_property"
 """Decorators that hand what they decorate to nobody."""
 _ASKING = frozenset({"wraps", "update_wrapper", "iscoroutinefunction", "callable", "isinstance", "signature"})
 """What a decorator may do with what it decorates, and nothing comes of it."""
+_JOBS = frozenset({"task", "shared_task", "periodic_task", "actor", "scheduled_job"})
+"""Last names of the decorators by which workers and schedulers find what they run."""
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.object"})
 _MOST = 60
 """The mentions of a name, and the functions on the way, up to which it is worth while to follow them."""
@@ -56,36 +59,63 @@ def serves_commands(index: Index, outline: Outline, scope: Scope) -> bool:
     return outer.parent is outline.module and scope.kind == "function" and _starts(index, outline.path, scope.qualname) == {"command"}
 
 
+def runs_by_itself(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether all that leads to a method or function are tasks of a worker, jobs of a scheduler, or commands: a process does one of them at a time."""
+    while scope.parent is not None and scope.parent.kind == "function":
+        scope = scope.parent
+    outer = scope.owner or scope
+    return outer.parent is outline.module and scope.kind == "function" and _starts(index, outline.path, scope.qualname) in ({"job"}, {"job", "command"})
+
+
 def _is_reached(index: Index, path: str, unit: str, depth: int = 3) -> bool:
     """Whether what surely may run leads to a function, method or class; `depth` is how often the class of a method on the way is itself asked about."""
     return bool(_starts(index, path, unit, depth))
 
 
-def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Literal["command", "any"]]:
-    """How what leads to a function, method or class is started: nohow, by commands alone, or in any other way."""
+Start: TypeAlias = Literal["command", "job", "any"]
 
-    def search() -> frozenset[Literal["command", "any"]]:
+
+def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Start]:
+    """How what leads to a function, method or class is started: nohow, by commands or as jobs alone, or in any other way."""
+
+    def search() -> frozenset[Start]:
         seen: set[tuple[str, str]] = set()
         queue = [(path, unit)]
-        commands = False
+        started: set[Start] = set()
         while queue:
             at = queue.pop()
             if at in seen:
                 continue
             seen.add(at)
+            found = _function(index, *at)
             users = _users(index, *at, depth) if len(seen) <= _MOST else None
             if users == set() and len(seen) > 1 and _is_handed_over(index, *at, depth):
                 users = None
-            if users is not None:
+            if users != set() and found is not None and _is_job(index, *found):
+                started.add("job")
+            elif users is not None:
                 queue.extend(users)
-            elif (found := _function(index, *at)) is not None and is_command(index, at[0], found[1]):
-                commands = True
+            elif found is not None and is_command(index, at[0], found[1]):
+                started.add("command")
             else:
                 return frozenset({"any"})
-        ends = commands and not any(goes_on(*found) for at in seen if (found := _function(index, *at)) is not None)
-        return frozenset({"command"} if ends else {"any"} if commands else ())
+        if "command" in started and any(goes_on(*each) for at in seen if (each := _function(index, *at)) is not None):
+            return frozenset({"any"})
+        return frozenset(started)
 
     return index.once(("starts", path, unit, depth), search)
+
+
+def _is_job(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether a worker or a scheduler runs a function: `@app.task`, `@scheduler.scheduled_job("cron")`, `scheduler.add_job(f)`."""
+    found = entry(index, outline, scope)
+    if found is not None and found.kind == "task":
+        return True
+    if any(called_name(each.function if isinstance(each, Call) else each) in _JOBS for each in scope.decorators):
+        return True
+    calls = [each for each in index.calls_with("add_job", scope.name) if called_name(each[2].function) == "add_job" and each[2].arguments]
+    given = [call for found, at, call in calls if same_function(index.value(call.arguments[0], at, found.path), outline.path, scope.qualname)]
+    return bool(given) and len(given) >= sum(one.how != "text" and not is_test(one.path) for one in mentions(index, scope.name))
 
 
 def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,7 +17,7 @@ from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import RETURNED, Step
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Enter, Expression, Series, Star
-from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method
+from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method, Place
 from sa_session_lint.project.outline import Outline, Scope
 
 if TYPE_CHECKING:
@@ -110,9 +111,50 @@ def _search(index: Index, function: Function, frames: int) -> When | None:
         return when
     if not frames or scope.is_generator or not all(_still_runs(index, d, found, scope) for d in scope.decorators):
         return None
-    if any(takes_time(index, call, scope, function.path, frames - 1) is not None for call in scope.calls) and _is_sure(index, found, scope, frames - 1):
-        return when
+    if any(takes_time(index, call, scope, function.path, frames - 1) is not None for call in scope.calls):
+        if _is_sure(found, scope, lambda step: waits(index, _expression(found, step), scope, found.path, frames - 1)):
+            return when
     return None
+
+
+def is_passed(index: Index, place: Place) -> bool:
+    """Whether the function that makes a call makes it on every way on which it returns."""
+    found = index.outline(place.path)
+    scope = next((s for s in found.scopes.values() if any(call.at == place.at for call in s.calls)), None) if found is not None else None
+    if found is None or scope is None:
+        return False
+    node = found.nodes[place.at]
+    return _is_sure(found, scope, lambda step: step.node is node or (isinstance(step.node, cst.Await) and step.node.expression is node))
+
+
+def is_long(index: Index, expression: Expression, scope: Scope, path: str, frames: int = FRAMES) -> bool:
+    """Whether what waits does so for seconds or more: for a language model, a child process, the clock, a download, or for one answer after the other."""
+    match expression:
+        case Await(inside) | Enter(inside) | Series(inside) | Star(inside):
+            return is_long(index, inside, scope, path, frames)
+        case Call(function=function):
+            value = index.value(function, scope, path)
+        case _:
+            return False
+    if isinstance(value, Function):
+        found = index.outline(value.path)
+        inner = found.scopes[value.qualname] if found is not None else None
+        if found is None or inner is None or not frames:
+            return False
+        slow = [call for call in inner.calls if takes_time(index, call, inner, found.path, frames - 1) is not None]
+        return any(is_repeated(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
+    if isinstance(value, External) and value.dotted in v.GATHERING | v.PASSING:
+        return any(is_long(index, argument, scope, path, frames) for argument in expression.arguments)
+    if isinstance(value, Method) and isinstance(value.receiver, Made) and value.receiver.dotted in v.SLOW_CLIENTS:
+        return value.receiver.dotted in v.LONG_CALLS or expression.keyword("stream") is not None or value.name == "stream"
+    if isinstance(value, External):
+        return value.dotted in v.LONG_CALLS or value.dotted in index.settings.slow_calls or expression.keyword("stream") is not None
+    return _service(index, expression, scope, path) is not None
+
+
+def is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
+    """Whether a call stands in a loop of its function."""
+    return any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in scope.within.get(call.at, ()))
 
 
 def _still_runs(index: Index, decorator: Expression, found: Outline, scope: Scope) -> bool:
@@ -122,8 +164,8 @@ def _still_runs(index: Index, decorator: Expression, found: Outline, scope: Scop
     return isinstance(value, External) and value.dotted in v.TRANSPARENT | v.RETRYING | {"builtins.staticmethod", "builtins.classmethod"}
 
 
-def _is_sure(index: Index, found: Outline, scope: Scope, frames: int) -> bool:
-    """Whether no way to a return, nothing being raised, leads past everything that waits."""
+def _is_sure(found: Outline, scope: Scope, is_wanted: Callable[[Step], bool]) -> bool:
+    """Whether no way to a return, nothing being raised, leads past every wanted step."""
     node = found.nodes[scope.at]
     if not isinstance(node, cst.FunctionDef):
         return False
@@ -135,7 +177,7 @@ def _is_sure(index: Index, found: Outline, scope: Scope, frames: int) -> bool:
         if at == RETURNED:
             return False
         step = graph.steps[at]
-        if at not in seen and not waits(index, _expression(found, step), scope, found.path, frames):
+        if at not in seen and not is_wanted(step):
             seen.add(at)
             stack += step.next
     return True
