@@ -5,12 +5,13 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
+from sa_session_lint.model.expression import Await, Call
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
-from sa_session_lint.model.value import Place
+from sa_session_lint.model.value import Function, Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught
 from sa_session_lint.typestate.followed import Followed, Met
-from sa_session_lint.typestate.trail import came_back, catches, caught, since
+from sa_session_lint.typestate.trail import came_back, catches, caught, intact, since
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
@@ -75,13 +76,28 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], (cst.Return, cst.Raise, cst.Continue, cst.Break))
 
     def is_told(self, met: Met, failed: Place) -> bool:
-        """Whether the error was caught here, or the function that swallowed it flushed by name: that a query elsewhere had something to flush is too far away."""
+        """Whether the error is one that a reader sees coming. Caught here, of a flush by name, or of a query when an object was added: that it only saves
+        a changed attribute, and fails, is rare. Swallowed by the function that was called, not by one below it, and of a flush by name."""
         outline = self.index.outline(failed.path)
-        if not came_back(self.found, met.step, met.disjunct, met.loc):
-            return True
         node = outline.nodes[failed.at] if outline is not None else None
         name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
-        return name not in TERMINALS and METHODS.get(name) not in {"sql", "get"}
+        by_name = name not in TERMINALS and METHODS.get(name) not in {"sql", "get"}
+        if came_back(self.found, met.step, met.disjunct, met.loc):
+            return by_name and self.is_swallowed_there(met)
+        before = intact(self.found, met.step, met.disjunct, met.loc)
+        return by_name or before is None or before.unsaved is None or before.unsaved.path != self.file.path or isinstance(self.at(before.unsaved), cst.Call)
+
+    def is_swallowed_there(self, met: Met) -> bool:
+        """Whether the function that came back has a handler for errors of a flush."""
+        came = since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
+        value = self.found.sketch.steps[came].value if came is not None else None
+        call = value.value if isinstance(value, Await) else value
+        called = self.index.value(call.function, self.around, self.file.path) if isinstance(call, Call) else None
+        outline = self.index.outline(called.path) if isinstance(called, Function) else None
+        if outline is None or not isinstance(called, Function):
+            return True
+        handlers = [each for block in compounds(outline.nodes[outline.scopes[called.qualname].at]) if isinstance(block, cst.Try) for each in block.handlers]
+        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) for each in handlers)
 
     def is_mended(self, met: Met) -> bool:
         """Whether it is the end of a block that catches what its commit raises."""

@@ -85,6 +85,16 @@ def came_back(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> bool:
     return True
 
 
+def intact(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> SessionState | None:
+    """A session as it was before the flush that failed on the way to a step."""
+    here: tuple[int, Disjunct] | None = (step, disjunct)
+    while here is not None and (state := state_of(here[1], loc)) is not None:
+        if state.txn is not INACTIVE:
+            return state
+        here = found.came.get(here)
+    return None
+
+
 def reachable(sketch: Sketch, step: int, opened: Place | None = None) -> set[int]:
     """The steps, and the ends, that may follow a step when all goes well, before a session is `opened` anew."""
     found: set[int] = set()
