@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.value import Place
 from sa_session_lint.project.nesting import surrounded
 from sa_session_lint.project.pooling import is_local, takes_lock
+from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.leaving import leaks
 from sa_session_lint.typestate.verdict import crowding
@@ -17,7 +19,7 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
         seen: set[int] = set()
         for each in (found, *surrounded(self.index, self.file.outline, self.around, found)):
             self.found = each
-            crowded = list(crowding(each))
+            crowded = [met for met in crowding(each) if not self.is_alone(met.related)]
             left = {leak.opened for leak in leaks(each)} if crowded else set()  # what is not given back by mistake is told there
             for met in crowded:
                 at = each.sketch.steps[met.step].at
@@ -25,3 +27,12 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
                     seen.add(at)
                     first = self.note(met.related, "the first session was opened here, or holds its connection during this call")
                     self.report(self.node(met.step), [first, *self.trail(met.step, met.disjunct, met.loc)], name=self.name(met.disjunct, met.loc))
+
+    def is_alone(self, first: Place | None) -> bool:
+        """Whether nobody else asks for connections while the first session holds one: synchronous work of a coroutine keeps its event loop to itself, and a
+        worker does one task at a time."""
+        outline = self.index.outline(first.path) if first is not None else None
+        scope = next((s for s in outline.scopes.values() if any(call.at == first.at for call in s.calls)), None) if outline is not None and first is not None else None
+        if outline is None or scope is None or scope.kind != "function":
+            return False
+        return (scope.is_async and not self.around.is_async) or runs_by_itself(self.index, outline, scope)

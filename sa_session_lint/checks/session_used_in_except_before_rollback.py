@@ -11,7 +11,7 @@ from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
-from sa_session_lint.typestate.trail import catches, caught
+from sa_session_lint.typestate.trail import catches, handlers
 from sa_session_lint.walk import children
 
 
@@ -40,7 +40,8 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
                 self.report(read, self.trail(step, way, loc), name=self.name(way, loc), call=self.code(read))
 
     def fault(self, met: Met) -> None:
-        handler = caught(self.found, met.step, met.disjunct, met.loc)
+        entered = handlers(self.found, met.step, met.disjunct, met.loc)
+        handler = next((each for each in entered if self.holds(self.node(each[0]), self.node(met.step))), entered[-1] if entered else None)
         if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
             if handler is not None and self.is_guarded(self.node(handler[0]), node):

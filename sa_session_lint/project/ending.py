@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 End = Literal["raises", "exits"]
 
 _NAMES = re.compile(r"(?i)abort|exit|quit|die|fail|bail|panic|raise|throw|reject|error|not_found|forbid|unauthorized|bad_request|never")
-"""Names under which what never comes back goes; no other attribute is looked up."""
+"""Names under which what never comes back goes; no other attribute is looked up, but for the methods of one's own object."""
 
 
 def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) -> End | None:
     """How a call ends if it never comes back: by an exception, or with the program; None where it may come back."""
-    if not isinstance(call.function, Name) and not (isinstance(call.function, Attribute) and _NAMES.search(call.function.name)):
-        return None
+    match call.function:
+        case Name():
+            pass
+        case Attribute(of, name) if _NAMES.search(name) or (scope.owner is not None and scope.parameters and of == Name(scope.parameters[0].name)):
+            pass
+        case _:
+            return None
     value = index.value(call.function, scope, path)
     if isinstance(value, External):
         return "exits" if value.dotted in v.EXITS else "raises" if value.dotted in v.RAISES else None
@@ -35,15 +40,37 @@ def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) ->
 
 
 def _ends(index: Index, found: Outline, scope: Scope, depth: int) -> End | None:
-    """How a plain function of a module ends, if its last statement never lets it come back and no other one returns; a method may be another class's."""
+    """How a function ends, if its last statement never lets it come back and no other one returns. A method counts where no other class has one of its name."""
     node = found.nodes[scope.at]
-    if scope.parent is not found.module or scope.returns or scope.is_generator or scope.is_async or scope.decorators or not isinstance(node, cst.FunctionDef):
+    plain = scope.parent is found.module and not scope.decorators
+    if not (plain or _is_only(index, found, scope)) or scope.returns or scope.is_generator or scope.is_async or not isinstance(node, cst.FunctionDef):
         return None
     if isinstance(scope.result, (Name, Attribute)) and called_name(scope.result) in {"NoReturn", "Never"}:
         return "raises"
-    last = node.body.body[-1]
-    statement = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else None
-    if isinstance(statement, cst.Raise):
-        return "raises"
-    call = found.values.get(id(statement.value), (None, None))[0] if isinstance(statement, cst.Expr) else None
-    return ending(index, call, scope, found.path, depth - 1) if isinstance(call, Call) else None
+    return _block_ends(index, found, scope, node.body, depth)
+
+
+def _is_only(index: Index, found: Outline, scope: Scope) -> bool:
+    """Whether a method is the only function of its name in the project, and its decorators, if any, only say what it is given first."""
+    if scope.owner is None or any(called_name(each) not in {"classmethod", "staticmethod"} for each in scope.decorators):
+        return False
+    defined = re.compile(rb"\bdef[ \t]+" + scope.name.encode() + rb"\b")
+    return index.once(("defined once", scope.name), lambda: sum(len(defined.findall(index.data(path) or b"")) for path in index.files_with(scope.name)) == 1)
+
+
+def _block_ends(index: Index, found: Outline, scope: Scope, block: cst.CSTNode, depth: int) -> End | None:
+    """How a block ends, if it never does by its last statement: by `raise`, by such a call, or on each of its branches."""
+    match block:
+        case cst.SimpleStatementLine(body=[*_, cst.Raise()]):
+            return "raises"
+        case cst.SimpleStatementLine(body=[*_, cst.Expr(value=value)]):
+            call = found.values.get(id(value), (None, None))[0]
+            return ending(index, call, scope, found.path, depth - 1) if isinstance(call, Call) else None
+        case cst.IndentedBlock(body=[*_, last]) | cst.Else(body=cst.IndentedBlock(body=[*_, last])):
+            return _block_ends(index, found, scope, last, depth)
+        case cst.If(body=first, orelse=cst.If() | cst.Else() as second):
+            return _block_ends(index, found, scope, first, depth) and _block_ends(index, found, scope, second, depth)
+        case cst.Match(cases=[*cases, cst.MatchCase(pattern=cst.MatchAs(pattern=None), guard=None) as otherwise]):
+            ends = [_block_ends(index, found, scope, case.body, depth) for case in (*cases, otherwise)]
+            return None if None in ends else ends[-1]
+    return None

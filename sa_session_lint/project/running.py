@@ -56,13 +56,13 @@ def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str
 
 
 def is_command(index: Index, path: str, scope: Scope) -> bool:
-    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `parser.set_defaults(func=f)`."""
+    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `@click.option("--all")`, `parser.set_defaults(func=f)`."""
     found = index.outline(path)
     if not scope.decorators and scope.kind == "function":
         chosen = (index.value(value, at, o.path) for o, at, call in index.calls_with("set_defaults", scope.name) for _, value in call.keywords if value == Name(scope.name))
         return any(same_function(value, path, scope.qualname) for value in chosen)
-    names = (called_name(each.function if isinstance(each, Call) else each) for each in scope.decorators)
-    return found is not None and "command" in names and any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports)
+    names = {called_name(each.function if isinstance(each, Call) else each) for each in scope.decorators}
+    return found is not None and not names.isdisjoint({"command", "option"}) and any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports)
 
 
 def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:

@@ -57,15 +57,22 @@ def since(found: Followed, step: int, disjunct: Disjunct, loc: Loc, txn: Txn) ->
     return None
 
 
-def caught(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> tuple[int, Disjunct] | None:
-    """The handler that a session came to on this way when its flush had failed."""
+def handlers(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> list[tuple[int, Disjunct]]:
+    """The handlers that a session came to on this way since its flush had failed, the last one first; some may be of a clean-up on the way."""
+    entered: list[tuple[int, Disjunct]] = []
     here: tuple[int, Disjunct] | None = (step, disjunct)
-    entered = None
     while here is not None and (now := state_of(here[1], loc)) is not None and now.txn is INACTIVE:
         of = found.sketch.steps.get(here[0])
-        entered = here if of is not None and of.op == "catch" else entered
+        if of is not None and of.op == "catch":
+            entered.append(here)
         here = found.came.get(here)
     return entered
+
+
+def caught(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> tuple[int, Disjunct] | None:
+    """The handler that a session came to on this way when its flush had failed."""
+    entered = handlers(found, step, disjunct, loc)
+    return entered[-1] if entered else None
 
 
 def catches(found: Followed, handler: int) -> bool:
