@@ -135,6 +135,8 @@ class Methods:
         if name == "begin" and call.keyword("nested") == Const(True):
             name = "begin_nested"
         operation: Operation = METHODS.get(name, "any") if not is_ending(self.of, call) else "any"
+        if name == "merge" and call.keyword("load") == Const(False):
+            operation = "none"  # what is merged is taken for what the database holds: nothing is asked
         if name in {"begin", "begin_nested"}:
             kind = "begin" if name == "begin" else "nested"
             if state.kind == "async":
@@ -144,7 +146,7 @@ class Methods:
                 if name == "begin" and each.state(loc).txn is not ANY:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], by_sql(raised) if kind == "nested" else raised
-        write = (name in WRITES and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
+        write = (name in WRITES and operation != "none" and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
         flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
         back, raised = way.operate(loc, operation, at, write, flushes)
         value: Abstract = None
