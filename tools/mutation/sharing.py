@@ -12,6 +12,8 @@ from mutation.function import Body, Held
 from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below, called, calls, code, mentions, runs, statement, statements, works
 from sa_session_lint.model.value import Session
 from sa_session_lint.project.modules import is_aside
+from sa_session_lint.project.pooling import is_local
+from sa_session_lint.project.reach import runs_by_itself
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
 LOOKS = "def look(shared):\n    from sqlalchemy import text as sql\n    shared.execute(sql('select 1'))\n"
@@ -49,8 +51,12 @@ def _then(f: Body, held: Held, text: str) -> Iterator[Swaps]:
 
 
 def wait_within(f: Body) -> Made:
-    for held in f.held:
-        for text in (*WAITS_OF_COROUTINES, WAITS[0]) if f.function.asynchronous else WAITS:
+    """A wait is no mistake for certain where a project works on SQLite files alone, nor is a single request in a worker's task."""
+    waits = [*WAITS_OF_COROUTINES, WAITS[0]] if f.function.asynchronous else [*WAITS]
+    if runs_by_itself(f.index, f.outline, f.outline.scope_of[id(f.function)]):
+        waits = [text for text in waits if "https://" not in text]
+    for held in f.held if not is_local(f.index) else ():
+        for text in waits:
             for swaps in _then(f, held, text):
                 yield "session-held-across-slow-call", swaps
 
