@@ -266,9 +266,9 @@ def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Ind
         return True
     around = [(outline, scope) for scope in _around(index, outline, line)]
     callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]
-    if any(is_left_over(index, found, scope) for found, scope in (*around, *callers)) or any(
-        runs_as_script(index, found.path, scope) or serves_commands(index, found, scope) for found, scope in (*around, *callers)
-    ):
+    if any(is_left_over(index, found, scope) or serves_commands(index, found, scope) for found, scope in (*around, *callers)):
+        return True
+    if any(runs_as_script(index, finding.path, scope) for _, scope in around):
         return True
     return bool(tags & config.ONCE_TAGS) and any(runs_at_start(index, finding.path, scope) for _, scope in around)
 

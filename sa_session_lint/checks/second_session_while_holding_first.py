@@ -7,6 +7,7 @@ from sa_session_lint.model.value import Place
 from sa_session_lint.project.nesting import surrounded
 from sa_session_lint.project.pooling import is_local, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
+from sa_session_lint.project.usage import caller_at
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.leaving import leaks
 from sa_session_lint.typestate.verdict import crowding
@@ -31,8 +32,8 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
     def is_alone(self, first: Place | None) -> bool:
         """Whether nobody else asks for connections while the first session holds one: synchronous work of a coroutine keeps its event loop to itself, and a
         worker does one task at a time."""
-        outline = self.index.outline(first.path) if first is not None else None
-        scope = next((s for s in outline.scopes.values() if any(call.at == first.at for call in s.calls)), None) if outline is not None and first is not None else None
-        if outline is None or scope is None or scope.kind != "function":
+        holder = caller_at(self.index, first) if first is not None else None
+        if holder is None:
             return False
+        outline, scope = holder
         return (scope.is_async and not self.around.is_async) or runs_by_itself(self.index, outline, scope)

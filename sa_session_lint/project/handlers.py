@@ -15,6 +15,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
 from sa_session_lint.project.mapping import is_column
+from sa_session_lint.project.usage import caller_at
 from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ _ENDS = frozenset({"rollback", "close", "sql", "bulk", "flush", "commit", "neste
 
 def handlers_around(index: Index, place: Place) -> tuple[Scope, tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...]] | None:
     """The function that makes a call, and the handlers of the innermost `try` block there that holds it."""
-    outline = index.outline(place.path)
-    scope = next((s for s in outline.scopes.values() if any(call.at == place.at for call in s.calls)), None) if outline is not None else None
-    if outline is None or scope is None:
+    caller = caller_at(index, place)
+    if caller is None:
         return None
+    outline, scope = caller
     found: tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...] = ()
     for statement in _around(outline.nodes[scope.at], outline.nodes[place.at]):
         if isinstance(statement, (cst.Try, cst.TryStar)) and statement.handlers and any(True for _ in _around(statement.body, outline.nodes[place.at])):

@@ -60,7 +60,7 @@ def serves_commands(index: Index, outline: Outline, scope: Scope) -> bool:
 
 
 def runs_by_itself(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether all that leads to a method or function are tasks of a worker, jobs of a scheduler, or commands: a process does one of them at a time."""
+    """Whether all that leads to a method or function are tasks of a worker or jobs of a scheduler, and maybe commands: a process does one of them at a time."""
     while scope.parent is not None and scope.parent.kind == "function":
         scope = scope.parent
     outer = scope.owner or scope

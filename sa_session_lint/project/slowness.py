@@ -19,6 +19,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Enter, Expression, Series, Star
 from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method, Place
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.usage import caller_at
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -119,10 +120,10 @@ def _search(index: Index, function: Function, frames: int) -> When | None:
 
 def is_passed(index: Index, place: Place) -> bool:
     """Whether the function that makes a call makes it on every way on which it returns."""
-    found = index.outline(place.path)
-    scope = next((s for s in found.scopes.values() if any(call.at == place.at for call in s.calls)), None) if found is not None else None
-    if found is None or scope is None:
+    around = caller_at(index, place)
+    if around is None:
         return False
+    found, scope = around
     node = found.nodes[place.at]
     return _is_sure(found, scope, lambda step: step.node is node or (isinstance(step.node, cst.Await) and step.node.expression is node))
 

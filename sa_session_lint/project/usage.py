@@ -51,6 +51,13 @@ def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope
     return index.once(("callers", path, scope.qualname), search)
 
 
+def caller_at(index: Index, place: Place) -> tuple[Outline, Scope] | None:
+    """The function or class that makes the call at a place; None where a module does."""
+    outline = index.outline(place.path)
+    scope = next((s for s in outline.scopes.values() if any(call.at == place.at for call in s.calls)), None) if outline is not None else None
+    return (outline, scope) if outline is not None and scope is not None else None
+
+
 def all_callers(index: Index, path: str, scope: Scope, depth: int = 3) -> tuple[tuple[Outline, Scope], ...]:
     """The functions that call a function, themselves or through others; not those of tests and the like, which are no sign of how the program runs."""
 
