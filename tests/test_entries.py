@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sa_session_lint import catalogue, checks
+from sa_session_lint import catalogue, checks, config
 from sa_session_lint.catalogue import Entry, Example
 from tests.linting import found_in, lint, marks_in, write
 from tests.proving import EXAMPLE, VERSION, Proof, prove, unmarked
@@ -34,19 +34,19 @@ def test_the_marked_line_of_the_reported_example_is_reported_and_no_other(entry:
     code = entry.reported[number].code
     wanted = {("example.py", line, entry.name) for line, text in enumerate(code.splitlines(), 1) if text.endswith("# error")}
     assert wanted, "no line is marked `# error`"
-    assert _lint(code, tmp_path) == wanted
+    assert _lint(code, tmp_path, entry.profile) == wanted
 
 
 @pytest.mark.parametrize(("entry", "number"), PAIRS, ids=name)
 def test_the_accepted_example_is_silent(entry: Entry, number: int, tmp_path: Path) -> None:
-    assert _lint(entry.accepted[number].code, tmp_path) == set()
+    assert _lint(entry.accepted[number].code, tmp_path, entry.profile) == set()
 
 
-def _lint(code: str, folder: Path) -> set[tuple[str, int, str]]:
+def _lint(code: str, folder: Path, profile: config.Profile) -> set[tuple[str, int, str]]:
     also = marks_in({"example.py": code}, "also")
     root = write({"models.py": (EXAMPLE / "models.py").read_text(), "example.py": unmarked(code)}, folder)
     assert also <= found_in(lint(root, profile="strict"))
-    return found_in(lint(root))
+    return found_in(lint(root, profile=profile))
 
 
 @pytest.mark.parametrize(("entry", "number"), PAIRS, ids=name)

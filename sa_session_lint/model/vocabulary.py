@@ -226,6 +226,11 @@ LONG_CALLS = frozenset(
 )  # fmt: skip
 """Those that take seconds or more: what one request takes is not known, as a rule it is less."""
 
+LONG_METHODS = frozenset(
+    {"stream", "upload_file", "download_file", "upload_fileobj", "download_fileobj", "wait_until_exists", "invoke_model", "converse"}
+)  # fmt: skip
+"""Methods of clients that do so, by their names."""
+
 SLOW_AWAITED = frozenset(
     {"asyncio.sleep", "asyncio.tasks.sleep", "trio.sleep", "anyio.sleep", "litellm.acompletion", "replicate.async_run", "aiosmtplib.send",
      "openai.ChatCompletion.acreate", "openai.Completion.acreate", "openai.Embedding.acreate"}

@@ -83,6 +83,11 @@ def _external(index: Index, dotted: str, call: Call, scope: Scope, path: str) ->
 
 def _service(index: Index, call: Call, scope: Scope, path: str) -> When | None:
     """A method of what the attributes and methods of a client lead to."""
+    service = _service_of(index, call, scope, path)
+    return None if service is None else "awaited" if service in v.AWAITED_CLIENTS else "called"
+
+
+def _service_of(index: Index, call: Call, scope: Scope, path: str) -> str | None:
     if not isinstance(call.function, Attribute):
         return None
     part: Expression = call.function.value
@@ -92,9 +97,7 @@ def _service(index: Index, call: Call, scope: Scope, path: str) -> When | None:
             break
         part = part.value if isinstance(part, Attribute) else part.function
     owner = index.value(part, scope, path)
-    if isinstance(owner, Made) and call.function.name in v.SLOW_SERVICES.get(owner.dotted, ()):
-        return "awaited" if owner.dotted in v.AWAITED_CLIENTS else "called"
-    return None
+    return owner.dotted if isinstance(owner, Made) and call.function.name in v.SLOW_SERVICES.get(owner.dotted, ()) else None
 
 
 def _function(index: Index, function: Function, frames: int) -> When | None:
@@ -108,7 +111,7 @@ def _search(index: Index, function: Function, frames: int) -> When | None:
         return None
     scope = found.scopes[function.qualname]
     when: When = "awaited" if scope.is_async else "called"
-    if any(f"{module}.{function.qualname}" in index.settings.slow_calls for module in index.modules.dotted(function.path)):
+    if _is_named(index, function):
         return when
     if not frames or scope.is_generator or not all(_still_runs(index, d, found, scope) for d in scope.decorators):
         return None
@@ -116,6 +119,11 @@ def _search(index: Index, function: Function, frames: int) -> When | None:
         if _is_sure(found, scope, lambda step: waits(index, _expression(found, step), scope, found.path, frames - 1)):
             return when
     return None
+
+
+def _is_named(index: Index, function: Function) -> bool:
+    """Whether the settings call a function of the project slow."""
+    return any(f"{module}.{function.qualname}" in index.settings.slow_calls for module in index.modules.dotted(function.path))
 
 
 def is_passed(index: Index, place: Place) -> bool:
@@ -142,18 +150,23 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
         inner = found.scopes[value.qualname] if found is not None else None
         if found is None or inner is None or not frames:
             return False
+        if _is_named(index, value):
+            return True
         slow = [call for call in inner.calls if takes_time(index, call, inner, found.path, frames - 1) is not None]
-        return any(is_repeated(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
+        return any(_is_in_loop(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
     if isinstance(value, External) and value.dotted in v.GATHERING | v.PASSING:
         return any(is_long(index, argument, scope, path, frames) for argument in expression.arguments)
-    if isinstance(value, Method) and isinstance(value.receiver, Made) and value.receiver.dotted in v.SLOW_CLIENTS:
-        return value.receiver.dotted in v.LONG_CALLS or expression.keyword("stream") is not None or value.name == "stream"
     if isinstance(value, External):
         return value.dotted in v.LONG_CALLS or value.dotted in index.settings.slow_calls or expression.keyword("stream") is not None
-    return _service(index, expression, scope, path) is not None
+    if isinstance(value, Method) and isinstance(value.receiver, Made):
+        client, name = value.receiver.dotted, value.name
+        if client in v.LONG_CALLS or name in v.LONG_METHODS or f"{client}.{name}" in index.settings.slow_calls or expression.keyword("stream") is not None:
+            return True
+    service = _service_of(index, expression, scope, path)
+    return service is not None and (service != "boto3.resource" or (isinstance(function, Attribute) and function.name in v.LONG_METHODS))
 
 
-def is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
+def _is_in_loop(outline: Outline, scope: Scope, call: Call) -> bool:
     """Whether a call stands in a loop of its function."""
     return any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in scope.within.get(call.at, ()))
 

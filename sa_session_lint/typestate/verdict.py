@@ -51,16 +51,30 @@ def held(found: Followed, step: int, disjunct: Disjunct, loc: Loc) -> list[int] 
     return steps
 
 
-def waiting(found: Followed) -> Iterator[Met]:
-    """Each slow call during which a session holds a connection, the first one since that was taken."""
-    met = [met for met in certain(found) if met.kind == "held across"]
+def waits_in(found: Followed) -> dict[Met, list[int]]:
+    """Each slow call during which a session holds a connection, with the steps since that was taken, the call's own first."""
+    slow = ((met, held(found, met.step, met.disjunct, met.loc)) for met in certain(found) if met.kind == "held across")
+    return {met: steps for met, steps in slow if steps is not None}
+
+
+def firsts(waits: dict[Met, list[int]]) -> Iterator[Met]:
+    """Those slow calls that no other one of the same session precedes since it took its connection."""
     slow: dict[Loc, set[int]] = {}
-    for each in met:
-        slow.setdefault(each.loc, set()).add(each.step)
-    for each in met:
-        steps = held(found, each.step, each.disjunct, each.loc)
-        if steps is not None and slow[each.loc].isdisjoint(step for step in steps if step != each.step):
-            yield each
+    for met in waits:
+        slow.setdefault(met.loc, set()).add(met.step)
+    return (met for met, steps in waits.items() if slow[met.loc].isdisjoint(steps[1:]))
+
+
+def comes_again(found: Followed, step: int, loc: Loc) -> bool:
+    """Whether a step follows itself when all goes well, the session keeping the connection that it holds there."""
+    seen: set[int] = set()
+    stack = list(found.sketch.steps[step].next)
+    while stack:
+        at = stack.pop()
+        if at not in seen and any(state is not None and state.txn is CONN for state in (state_of(way, loc) for way in found.ways.get(at, ()))):
+            seen.add(at)
+            stack += found.sketch.steps[at].next if at in found.sketch.steps else ()
+    return step in seen
 
 
 def pools_held(way: Disjunct, left: Container[Place] = ()) -> frozenset[Place]:

@@ -13,21 +13,20 @@ from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below,
 from sa_session_lint.model.value import Session
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.pooling import is_local
-from sa_session_lint.project.reach import runs_by_itself
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
 LOOKS = "def look(shared):\n    from sqlalchemy import text as sql\n    shared.execute(sql('select 1'))\n"
 WAITS = (
     "import time as clock\nclock.sleep(30)",
     "from time import sleep as idle\nidle(30)",
-    "import requests as web\nweb.get('https://example.org/rates', timeout=30)",
-    "from urllib.request import urlopen as fetch\nfetch('https://example.org/rates')",
+    "import requests as web\nfor page in range(50):\n    web.get('https://example.org/rates', timeout=30)",
+    "from urllib.request import urlopen as fetch\nfor page in range(50):\n    fetch('https://example.org/rates')",
     "import subprocess as shell\nshell.run(['make', 'report'], check=True)",
     "def idle():\n    import time as clock\n    clock.sleep(30)\nidle()",
 )
 WAITS_OF_COROUTINES = (
     "import asyncio as loop\nawait loop.sleep(30)",
-    "import httpx as web\nasync with web.AsyncClient() as agent:\n    await agent.get('https://example.org/rates')",
+    "import httpx as web\nasync with web.AsyncClient() as agent:\n    for page in range(50):\n        await agent.get('https://example.org/rates')",
     "async def idle():\n    import asyncio as loop\n    await loop.sleep(30)\nawait idle()",
 )
 THREADS = (
@@ -41,7 +40,7 @@ PROCESSES = (
     f"{LOOKS}import multiprocessing as jobs\nworker = jobs.Process(target=look, kwargs={{'shared': SESSION}})\nworker.start()\nworker.join()",
     f"{LOOKS}from concurrent.futures import ProcessPoolExecutor as Workers\nwith Workers() as workers:\n    workers.submit(look, SESSION).result()",
 )
-NAMES = re.compile(r"\b(clock|idle|web|fetch|shell|loop|agent|look|shared|worker|workers|Worker|Workers|sql|jobs|other|tasks)\b")
+NAMES = re.compile(r"\b(clock|idle|web|fetch|shell|loop|agent|page|look|shared|worker|workers|Worker|Workers|sql|jobs|other|tasks)\b")
 
 
 def _then(f: Body, held: Held, text: str) -> Iterator[Swaps]:
@@ -51,12 +50,9 @@ def _then(f: Body, held: Held, text: str) -> Iterator[Swaps]:
 
 
 def wait_within(f: Body) -> Made:
-    """A wait is no mistake for certain where a project works on SQLite files alone, nor is a single request in a worker's task."""
-    waits = [*WAITS_OF_COROUTINES, WAITS[0]] if f.function.asynchronous else [*WAITS]
-    if runs_by_itself(f.index, f.outline, f.outline.scope_of[id(f.function)]):
-        waits = [text for text in waits if "https://" not in text]
+    """A wait is no mistake for certain where a project works on SQLite files alone."""
     for held in f.held if not is_local(f.index) else ():
-        for text in waits:
+        for text in WAITS_OF_COROUTINES + WAITS[:1] if f.function.asynchronous else WAITS:
             for swaps in _then(f, held, text):
                 yield "session-held-across-slow-call", swaps
 

@@ -1,0 +1,62 @@
+"""What a check is that asks who waits for something else while a session holds a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.value import Place
+from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_unpooled, takes_lock
+from sa_session_lint.project.slowness import is_long, is_passed
+from sa_session_lint.project.tracking import engine_of, followed
+from sa_session_lint.typestate.followed import Followed, Met
+from sa_session_lint.typestate.sketch import SketchStep
+from sa_session_lint.typestate.verdict import comes_again, firsts, waits_in
+
+
+class WaitCheck(FlowCheck):
+    """Base of the checks of slow calls during which a connection is held; `wanted` says which of them a rule speaks of."""
+
+    def function(self, found: Followed) -> None:
+        waits = {met: steps for met, steps in waits_in(found).items() if self.is_minded(met)}
+        if not waits or takes_lock(self.index, self.around, self.file.path):
+            return
+        seen: set[int] = set()
+        for met in self.wanted(waits):
+            step = found.sketch.steps[met.step]
+            if step.at not in seen and (met.related is None or (self.is_sure(step) and is_passed(self.index, met.related) and not self.is_told_there(met, met.related))):
+                seen.add(step.at)
+                node = self.node(met.step)
+                self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+
+    def wanted(self, waits: dict[Met, list[int]]) -> Iterable[Met]:
+        """Those of the slow calls, each with the steps since the connection was taken, that are to be reported."""
+        raise NotImplementedError
+
+    def is_minded(self, met: Met) -> bool:
+        """Whether others may have to wait for the connection that is held, or for the rows that were written."""
+        state = self.state(met)
+        if state.unsaved is None and is_local(self.index):
+            return False
+        return not (is_all_unpooled(self.index) if state.maker is None else is_unpooled(self.index, state.maker))
+
+    def is_long(self, met: Met) -> bool:
+        """Whether the function waits long, or again and again, for as long as the connection is held."""
+        return self.calls_long(met) or comes_again(self.found, met.step, met.loc)
+
+    def calls_long(self, met: Met) -> bool:
+        value = self.found.sketch.steps[met.step].value
+        return value is not None and is_long(self.index, value, self.around, self.file.path)
+
+    def is_sure(self, step: SketchStep) -> bool:
+        """Whether the function that is called with the session waits on every way through it."""
+        return step.value is not None and engine_of(self.index).facts.waits(step.value, self.found.sketch)
+
+    def is_told_there(self, met: Met, inside: Place) -> bool:
+        """Whether the function that is called holds the connection by statements of its own, and is reported itself: there it is not known to come again."""
+        outline = self.index.outline(inside.path)
+        known = outline.values.get(id(outline.nodes[inside.at])) if outline is not None else None
+        found = followed(self.index, outline, known[1]) if outline is not None and known is not None else None
+        if found is None or not any(found.sketch.steps[other.step].at == inside.at for other in firsts(waits_in(found))):
+            return False
+        return self.calls_long(met) or not comes_again(self.found, met.step, met.loc)
