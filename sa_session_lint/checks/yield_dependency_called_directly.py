@@ -8,10 +8,11 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
-from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
+from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Name
 from sa_session_lint.model.value import External, Generator, Method, Place, Session, Value
 from sa_session_lint.model.vocabulary import SESSION_CALLS
 from sa_session_lint.project.generator import suspensions
+from sa_session_lint.project.making import is_always_given
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import callers
 from sa_session_lint.walk import children
@@ -21,6 +22,8 @@ _ENDINGS = frozenset({"close", "aclose", "remove"})
 
 _DROPPED = "its generator is dropped and closes the session, which then opens again with nobody to close it"
 _DROPPED_ASYNC = "its generator is dropped, and the event loop closes the session at the next `await`"
+_NO_ITERATOR = "an asynchronous generator is no iterator, a TypeError follows"
+_NO_ASYNC_ITERATOR = "a generator is no asynchronous iterator, a TypeError follows"
 _NO_METHOD = "a generator has no such method, an AttributeError follows"
 _NO_MANAGER = "a generator is no context manager, the `with` fails"
 _NO_AWAITABLE = "a generator cannot be awaited, a TypeError follows"
@@ -30,14 +33,19 @@ class YieldDependencyCalledDirectly(Check):
     def visit_Call(self, node: cst.Call) -> None:
         function = self.value(node.func)
         dropped: cst.BaseExpression | None = None
-        if isinstance(function, External) and function.dotted in {"builtins.next", "builtins.anext"} and node.args:
+        asked = function.dotted if isinstance(function, External) else None
+        if asked in {"builtins.next", "builtins.anext"} and node.args:
             dropped = node.args[0].value
         elif isinstance(function, Method) and function.name in {"__next__", "__anext__"} and isinstance(node.func, cst.Attribute):
             dropped = node.func.value
         made = self.value(dropped) if isinstance(dropped, cst.Call) else None
-        if not isinstance(made, Generator) or not self.closes_when_dropped(made):
+        if not isinstance(made, Generator) or not self.closes_when_dropped(made) or self.is_never_asked(self.expression(node), self.scope(node)):
             return
-        if made.is_async:
+        if asked == "builtins.next" and made.is_async:
+            self.tell(node, made, _NO_ITERATOR)
+        elif asked == "builtins.anext" and not made.is_async:
+            self.tell(node, made, _NO_ASYNC_ITERATOR)
+        elif made.is_async:
             self.tell(node, made, _DROPPED_ASYNC)
         elif not self.is_closed_by_hand(self.expression(node), self.file.outline, self.scope(node)):
             self.tell(node, made, _DROPPED)
@@ -75,6 +83,18 @@ class YieldDependencyCalledDirectly(Check):
             return False
         tries = (statement for suspension in suspensions(node) for statement in suspension.tries())
         return any(statement.finalbody is not None and _ends(statement.finalbody) for statement in tries)
+
+    def is_never_asked(self, session: Expression, scope: Scope) -> bool:
+        """Whether the session stands in for one that every maker of the object gives: `self.session or next(get_db())`."""
+        owner = scope.owner
+        bound = [binding.value for bindings in scope.bindings.values() for binding in bindings] + [given.value for given in scope.returns]
+        for choice in bound:
+            parts = [part.value if isinstance(part, Await) else part for part in choice.options] if isinstance(choice, Choice) else []
+            if session in parts and owner is not None:
+                fields = [part.name for part in parts if isinstance(part, Attribute) and isinstance(part.value, Name)]
+                if any(is_always_given(self.index, self.file.outline, owner, field) for field in fields):
+                    return True
+        return False
 
     def is_closed_by_hand(self, session: Expression, found: Outline, scope: Scope, depth: int = 1) -> bool:
         """Whether the session is closed once more where it was taken, or where the function that returns it was called."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.expression import NONE, Attribute, Await, Call
@@ -21,7 +22,7 @@ from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.invocation import bound
 from sa_session_lint.typestate.leaving import leaks
 from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Known, Loc, Ref, SessionState, Some, sessions_in
+from sa_session_lint.typestate.state import UNKNOWN_STATE, Abstract, Disjunct, Frozen, Known, Loc, Record, Ref, SessionState, Some, sessions_in
 from sa_session_lint.typestate.verdict import pools_held
 from sa_session_lint.typestate.way import Way
 
@@ -90,4 +91,9 @@ def _within(
     for name, state in sessions.items():
         if not isinstance(taken.get(name), Known):
             env[name], heap["parameter", name] = Ref(("parameter", name)), state._replace(pool=None)
-    return engine.follow(sketch, [(sketch.start, Disjunct(Frozen(env.items()), Frozen(heap.items())))])
+    me = taken.get(sketch.me) if sketch.me is not None else None
+    if sketch.me is not None and isinstance(me, Record) and sessions_in(me):
+        kept: dict[str, Loc] = {field: ("parameter", f"{sketch.me}.{field}") for field, value in me.fields if isinstance(value, Ref)}
+        heap.update({loc: UNKNOWN_STATE._replace(pool=None) for loc in kept.values()})
+        env[sketch.me] = replace(me, fields=tuple((field, Ref(kept[field]) if field in kept else None) for field, _ in me.fields))
+    return engine.follow(sketch, [(sketch.start, Disjunct(Frozen(env.items()), Frozen(heap.items()), engine.facts.settled(sketch)))])

@@ -344,9 +344,11 @@ class _Sketching:
         return False
 
     def asks(self, subject: Expression | None) -> bool:
-        """Whether a condition asks a session about itself: `self.session.is_active`, `db.session.in_transaction()`."""
+        """Whether a condition asks a session about itself: `self.session.is_active`, `db.session.in_transaction()`; or an object whether it has one."""
         asked = subject.function if isinstance(subject, Call) else subject
-        return isinstance(asked, Attribute) and asked.name in v.ASKING and (is_own(asked.value, self.scope) or self.is_session(asked.value))
+        if not isinstance(asked, Attribute):
+            return False
+        return (asked.name in v.ASKING and (is_own(asked.value, self.scope) or self.is_session(asked.value))) or (asked is subject and self.is_session(asked))
 
     def is_interesting(self, call: Call) -> bool:
         function = call.function

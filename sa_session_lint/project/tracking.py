@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import NONE, Call, Expression, Name
+from sa_session_lint.model.expression import NONE, Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Place, Session, Value
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.interest import has_session, may_matter, touches
+from sa_session_lint.project.making import is_always_given
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
@@ -21,7 +22,7 @@ from sa_session_lint.project.slowness import waits
 from sa_session_lint.typestate.engine import Engine
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import Disjunct, Ref, SessionState
+from sa_session_lint.typestate.state import Disjunct, Frozen, Ref, SessionState
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class ProjectFacts:
                     bindings = place.bindings[expression.name]
                     return bindings[0].value if len(bindings) == 1 and bindings[0].how == "=" else expression
         return expression
+
+    def settled(self, sketch: Sketch) -> Frozen[object, bool]:
+        return self.index.once(("settled", sketch.function), lambda: Frozen(_settled(self.index, sketch).items()))
 
     def scope(self, function: Function) -> Scope | None:
         found = self.index.outline(function.path)
@@ -131,6 +135,18 @@ class ProjectFacts:
         return any(is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or not all(
             self.is_transparent(d, scope, sketch.function.path) for d in scope.decorators
         )
+
+
+def _settled(index: Index, made: Sketch) -> dict[object, bool]:
+    found = index.outline(made.function.path)
+    scope = found.scopes.get(made.function.qualname) if found is not None else None
+    settled: dict[object, bool] = {}
+    for step in made.steps.values():
+        subject = step.condition.subject if step.condition is not None else None
+        if step.condition is not None and isinstance(subject, Attribute) and subject.value == Name(made.me or "") and found is not None and scope is not None:
+            if scope.owner is not None and is_always_given(index, found, scope.owner, subject.name):
+                settled[step.condition.key] = step.condition.kind == "true"
+    return settled
 
 
 def is_fixture(index: Index, decorator: Expression, scope: Scope, path: str) -> bool:

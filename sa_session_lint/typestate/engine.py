@@ -13,7 +13,6 @@ from sa_session_lint.typestate.facts import Facts
 from sa_session_lint.typestate.followed import Followed, Key, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
-    NO_CONDITIONS,
     NO_ENV,
     Abstract,
     Disjunct,
@@ -95,7 +94,7 @@ class Engine:
 
     def entry(self, sketch: Sketch, given: dict[str, SessionState], split: frozenset[str]) -> list[tuple[int, Disjunct]]:
         """How a function starts when nobody knows its caller: `given` are parameters that are sessions, `split` those that may be None."""
-        starts = [Way(Disjunct())]
+        starts = [Way(Disjunct(conditions=self.facts.settled(sketch)))]
         for name, state in given.items():
             for way in starts:
                 loc: Loc = ("parameter", name)
@@ -112,7 +111,7 @@ class Engine:
 
     def effect(self, sketch: Sketch, resume: int | None, env: dict[object, Abstract], heap: dict[Loc, SessionState], raising: str | None, stop: bool) -> Effect | None:
         """What a call with these values and states comes to, or the resumption of a generator at a `yield`; None when that is too much."""
-        disjunct = Disjunct(Frozen(env.items()), Frozen(heap.items()), NO_CONDITIONS, raising)
+        disjunct = Disjunct(Frozen(env.items()), Frozen(heap.items()), self.facts.settled(sketch), raising)
         key = (sketch.function.path, sketch.function.qualname, resume, disjunct, stop)
 
         def find() -> Effect | None:

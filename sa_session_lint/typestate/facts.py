@@ -7,6 +7,7 @@ from typing import Protocol
 from sa_session_lint.model.expression import Call, Expression
 from sa_session_lint.model.value import Class, Function, Place, Value
 from sa_session_lint.typestate.sketch import Sketch
+from sa_session_lint.typestate.state import Frozen
 
 
 class Facts(Protocol):
@@ -18,6 +19,10 @@ class Facts(Protocol):
 
     def origin(self, expression: Expression, sketch: Sketch) -> Expression:
         """What a name was bound to, where that is known and nothing else is; any other expression is its own origin."""
+        ...
+
+    def settled(self, sketch: Sketch) -> Frozen[object, bool]:
+        """The conditions of a method that are settled, as every maker of its object gives what they ask for: `self.session is None`."""
         ...
 
     def sketch(self, function: Function) -> Sketch | None:

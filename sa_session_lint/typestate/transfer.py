@@ -314,6 +314,8 @@ class Transfer(Values):
         value = self.evaluate(condition.subject, way) if condition.subject is not None else None
         for name in sorted(_values_read(condition.key)):
             self.taken_for_result(Name(name), way.env.get(name), way)
+        if isinstance(value, Ref) and value.loc[0] == "ambient":
+            value = None  # what an object keeps may be missing
         settled = False if _is_other_error(condition.subject, way) else _settled(condition.kind, value)
         if settled is not None:
             if settled == positive:
