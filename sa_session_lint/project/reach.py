@@ -16,8 +16,8 @@ from sa_session_lint.project.loading import ENTRIES, applications, importers, is
 from sa_session_lint.project.mentions import Mention, mentions, mentions_in
 from sa_session_lint.project.modules import is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.running import goes_on, is_command
-from sa_session_lint.project.usage import called_name, same_function
+from sa_session_lint.project.running import goes_on, is_command, runs_as_script
+from sa_session_lint.project.usage import called_name, callers, same_function
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -60,11 +60,12 @@ def serves_commands(index: Index, outline: Outline, scope: Scope) -> bool:
 
 
 def runs_by_itself(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether all that leads to a method or function are tasks of a worker or jobs of a scheduler, and maybe commands: a process does one of them at a time."""
+    """Whether all that leads to a method or function are tasks of a worker, jobs of a scheduler, commands and scripts: a process does one of them at a time."""
     while scope.parent is not None and scope.parent.kind == "function":
         scope = scope.parent
     outer = scope.owner or scope
-    return outer.parent is outline.module and scope.kind == "function" and _starts(index, outline.path, scope.qualname) in ({"job"}, {"job", "command"})
+    started = _starts(index, outline.path, scope.qualname) if outer.parent is outline.module and scope.kind == "function" else frozenset()
+    return bool(started) and "any" not in started
 
 
 def _is_reached(index: Index, path: str, unit: str, depth: int = 3) -> bool:
@@ -72,11 +73,11 @@ def _is_reached(index: Index, path: str, unit: str, depth: int = 3) -> bool:
     return bool(_starts(index, path, unit, depth))
 
 
-Start: TypeAlias = Literal["command", "job", "any"]
+Start: TypeAlias = Literal["command", "job", "script", "any"]
 
 
 def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Start]:
-    """How what leads to a function, method or class is started: nohow, by commands or as jobs alone, or in any other way."""
+    """How what leads to a function, method or class is started: nohow, by commands, scripts or as jobs alone, or in any other way."""
 
     def search() -> frozenset[Start]:
         seen: set[tuple[str, str]] = set()
@@ -97,6 +98,8 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Sta
                 queue.extend(users)
             elif found is not None and is_command(index, at[0], found[1]):
                 started.add("command")
+            elif found is not None and runs_as_script(index, at[0], found[1]):
+                started.add("script")
             else:
                 return frozenset({"any"})
         if "command" in started and any(goes_on(*each) for at in seen if (each := _function(index, *at)) is not None):
@@ -113,9 +116,10 @@ def _is_job(index: Index, outline: Outline, scope: Scope) -> bool:
         return True
     if any(called_name(each.function if isinstance(each, Call) else each) in _JOBS for each in scope.decorators):
         return True
-    calls = [each for each in index.calls_with("add_job", scope.name) if called_name(each[2].function) == "add_job" and each[2].arguments]
-    given = [call for found, at, call in calls if same_function(index.value(call.arguments[0], at, found.path), outline.path, scope.qualname)]
-    return bool(given) and len(given) >= sum(one.how != "text" and not is_test(one.path) for one in mentions(index, scope.name))
+    adding = {(found.path, _unit_of(found, at)) for found, at, call in index.calls_with("add_job", scope.name) if called_name(call.function) == "add_job"}
+    called = {(found.path, _unit_of(found, at)) for found, at, _ in callers(index, outline.path, scope)}
+    named = {(one.path, one.unit) for one in mentions(index, scope.name) if one.how != "text" and not is_test(one.path)}
+    return bool(named) and named <= adding and named.isdisjoint(called)
 
 
 def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:
