@@ -291,6 +291,9 @@ FLUSH_ERRORS = frozenset(
 )  # fmt: skip
 """Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
 
+MAPPED_BASES = frozenset({"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta", "sqlalchemy.ext.asyncio.AsyncAttrs", "builtins.object"})
+"""Bases of mapped classes that bring no attribute which a constructor takes."""
+
 SQL_ERRORS = frozenset({"SQLAlchemyError"})
 """Exceptions of which every error of a flush is one."""
 

@@ -1,4 +1,5 @@
-"""Calls that never come back: `sys.exit(1)`, `abort(404)`, and functions of the project that end with one of these or with `raise`."""
+"""Calls that never come back: `sys.exit(1)`, `abort(404)`, functions of the project that end with one of these or with `raise`, and constructors of mapped
+classes that are given what they do not take."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Name
-from sa_session_lint.model.value import External, Function
+from sa_session_lint.model.value import Class, External, Function
+from sa_session_lint.project.mapping import is_refused
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name
 
@@ -32,6 +34,8 @@ def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) ->
         case _:
             return None
     value = index.value(call.function, scope, path)
+    if isinstance(value, Class):
+        return "raises" if is_refused(index, value, call) else None
     if isinstance(value, External):
         return "exits" if value.dotted in v.EXITS else "raises" if value.dotted in v.RAISES else None
     found = index.outline(value.path) if isinstance(value, Function) and depth else None

@@ -1,18 +1,23 @@
-"""What the class of an object says about its attributes: which of them a session saves."""
+"""What the class of an object says about its attributes: which of them a session saves, which there are."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name
-from sa_session_lint.model.value import Class
+from sa_session_lint.model.value import Class, External, Made, Method, Place, Value
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 
-def is_column(index: Index, model: Class, name: str, depth: int = 5) -> bool:
+_BASES = 5
+"""How many classes up attributes are looked for."""
+
+
+def is_column(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
     """Whether a class, or one that it inherits from, maps an attribute: `Column(...)`, `Mapped[...]`, a field of an SQLModel table."""
     found = index.outline(model.path)
     if found is None or not depth:
@@ -24,6 +29,56 @@ def is_column(index: Index, model: Class, name: str, depth: int = 5) -> bool:
             return True
     bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
     return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1) for base in bases)
+
+
+def is_refused(index: Index, model: Class, call: Call) -> bool:
+    """Whether the constructor that SQLAlchemy gives a mapped class raises TypeError: it takes the attributes of the class by name, and no other.
+    https://docs.sqlalchemy.org/en/20/orm/mapping_styles.html#default-constructor"""
+    named = [name for name, _ in call.keywords if name is not None]
+    attributes = index.once(("attributes", model), lambda: _attributes(index, model)) if named else None
+    return attributes is not None and any(name not in attributes and not _is_given_later(index, model, name) for name in named)
+
+
+def _attributes(index: Index, model: Class, depth: int = _BASES) -> frozenset[str] | None:
+    """The names of all attributes of a mapped class that has no constructor of its own, but those of SQLAlchemy's base; None where that is not known."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return None
+    scope = found.scopes[model.qualname]
+    names = frozenset(scope.bindings)
+    if scope.decorators or scope.keywords or not (scope.bases or depth < _BASES) or names & {"__init__", "__getattr__", "__table__", "__init_subclass__"}:
+        return None
+    for base in scope.bases:
+        value = index.value(base, scope.parent or found.module, model.path)
+        above = _attributes(index, value, depth - 1) if isinstance(value, Class) and value != model else frozenset() if _is_plain_base(index, value) else None
+        if above is None:
+            return None
+        names |= above
+    return names
+
+
+def _is_plain_base(index: Index, value: Value) -> bool:
+    """Whether a class is a base of mapped classes that brings no attribute of its own: `declarative_base()`, `DeclarativeBase`, `db.Model`."""
+    match value:
+        case External(dotted):
+            return dotted in v.MAPPED_BASES
+        case Made(dotted, Place() as place) if dotted.rpartition(".")[2] == "declarative_base":
+            return _is_made_plainly(index, place)
+        case Method(Made("flask_sqlalchemy.SQLAlchemy", Place() as place), "Model"):
+            return _is_made_plainly(index, place)
+    return False
+
+
+def _is_made_plainly(index: Index, place: Place) -> bool:
+    found = index.outline(place.path)
+    call = found.values.get(id(found.nodes[place.at]), (None, None))[0] if found is not None else None
+    return isinstance(call, Call) and not any(name in {None, "cls", "constructor", "metaclass", "model_class"} for name, _ in call.keywords)
+
+
+def _is_given_later(index: Index, model: Class, name: str) -> bool:
+    """Whether something else may give a class an attribute: a `backref` of that name, an assignment to the class."""
+    later = re.compile(rb"backref[^\n]*[\"']%b[\"']|\b%b\.%b\s*=(?!=)" % (name.encode(), model.qualname.rpartition(".")[2].encode(), name.encode()))
+    return any(later.search(index.data(path) or b"") for path in index.files_with(name))
 
 
 def _maps(value: Expression) -> bool:
