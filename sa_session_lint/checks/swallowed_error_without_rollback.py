@@ -10,6 +10,7 @@ from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught
+from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.trail import came_back, catches, caught, intact, since
 
@@ -40,7 +41,10 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         if handler is not None and not came_back(self.found, met.step, met.disjunct, met.loc):
             return not catches(self.found, handler[0]) or may_raise(self.index, self.node(handler[0]), self.around, self.file.path)
         around = handlers_around(self.index, failed)
-        return around is not None and any(may_raise(self.index, each, around[0], failed.path) for each in around[1])
+        if around is not None and around[1]:
+            return any(may_raise(self.index, each, around[0], failed.path) for each in around[1])
+        called = self.called(met)
+        return called is not None and any(may_raise(self.index, each, called[1], called[0].path) for each in self.handlers(*called))
 
     def is_asked(self, met: Met) -> bool:
         """Whether the use depends on what the function that swallowed the error has given: `if not result.success: return`."""
@@ -89,15 +93,22 @@ class SwallowedErrorWithoutRollback(FlowCheck):
 
     def is_swallowed_there(self, met: Met) -> bool:
         """Whether the function that came back has a handler for errors of a flush."""
+        called = self.called(met)
+        return called is None or bool(self.handlers(*called))
+
+    def called(self, met: Met) -> tuple[Outline, Scope] | None:
+        """The function of the project that was called when the error was swallowed, and came back."""
         came = since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
         value = self.found.sketch.steps[came].value if came is not None else None
         call = value.value if isinstance(value, Await) else value
-        called = self.index.value(call.function, self.around, self.file.path) if isinstance(call, Call) else None
-        outline = self.index.outline(called.path) if isinstance(called, Function) else None
-        if outline is None or not isinstance(called, Function):
-            return True
-        handlers = [each for block in compounds(outline.nodes[outline.scopes[called.qualname].at]) if isinstance(block, cst.Try) for each in block.handlers]
-        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) for each in handlers)
+        function = self.index.value(call.function, self.around, self.file.path) if isinstance(call, Call) else None
+        outline = self.index.outline(function.path) if isinstance(function, Function) else None
+        return (outline, outline.scopes[function.qualname]) if outline is not None and isinstance(function, Function) else None
+
+    def handlers(self, outline: Outline, scope: Scope) -> list[cst.ExceptHandler | cst.ExceptStarHandler]:
+        """The handlers of a function that catch errors of a flush."""
+        found = [each for block in compounds(outline.nodes[scope.at]) if isinstance(block, cst.Try) for each in block.handlers]
+        return [each for each in found if not FLUSH_ERRORS.isdisjoint(names_caught(each))]
 
     def is_mended(self, met: Met) -> bool:
         """Whether it is the end of a block that catches what its commit raises."""
