@@ -131,3 +131,14 @@ def walk(module: cst.Module, visitors: Sequence[V], on_error: Callable[[V, Excep
                         push((one, True))
             elif child.__class__.__name__ in wanted:
                 push((child, True))
+
+
+def path_between(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
+    """The nodes from one down to another within it, without the last; empty where it is not within."""
+    for child in children(outer):
+        if child is inner:
+            return [outer]
+        below = path_between(child, inner)
+        if below:
+            return [outer, *below]
+    return []

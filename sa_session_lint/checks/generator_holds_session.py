@@ -7,6 +7,7 @@ import libcst as cst
 from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.expression import Attribute, Name
 from sa_session_lint.model.value import External
+from sa_session_lint.project.consuming import is_read_at_once
 from sa_session_lint.project.usage import callers
 from sa_session_lint.typestate.followed import Followed, Met
 
@@ -20,7 +21,7 @@ class GeneratorHoldsSession(FlowCheck):
     def function(self, found: Followed) -> None:
         self.held: list[Met] = []
         super().function(found)
-        if self.held and not self.is_collection() and not self.streams() and not self.is_handed_on():
+        if self.held and not (self.is_collection() or self.streams() or self.is_handed_on() or is_read_at_once(self.index, self.file.outline, self.around)):
             met = self.held[0]
             name = self.name(met.disjunct, met.loc)
             self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)

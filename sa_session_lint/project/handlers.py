@@ -16,7 +16,7 @@ from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.usage import caller_at
-from sa_session_lint.walk import children
+from sa_session_lint.walk import children, path_between
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -34,21 +34,10 @@ def handlers_around(index: Index, place: Place) -> tuple[Scope, tuple[cst.Except
         return None
     outline, scope = caller
     found: tuple[cst.ExceptHandler | cst.ExceptStarHandler, ...] = ()
-    for statement in _around(outline.nodes[scope.at], outline.nodes[place.at]):
-        if isinstance(statement, (cst.Try, cst.TryStar)) and statement.handlers and any(True for _ in _around(statement.body, outline.nodes[place.at])):
+    for statement in path_between(outline.nodes[scope.at], outline.nodes[place.at]):
+        if isinstance(statement, (cst.Try, cst.TryStar)) and statement.handlers and any(True for _ in path_between(statement.body, outline.nodes[place.at])):
             found = tuple(statement.handlers)
     return scope, found
-
-
-def _around(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
-    """The nodes from one down to another within it, without the last; empty where it is not within."""
-    for child in children(outer):
-        if child is inner:
-            return [outer]
-        below = _around(child, inner)
-        if below:
-            return [outer, *below]
-    return []
 
 
 def reads(handler: cst.CSTNode) -> Iterator[cst.Attribute]:
