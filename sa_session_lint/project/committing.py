@@ -146,16 +146,29 @@ def _names_in(value: Expression) -> Iterator[str]:
 
 
 def commits(index: Index, scope: Scope, path: str, name: str, depth: int) -> bool:
-    """Whether a function, or one that it hands its session to, commits the session called `name` whatever the branch taken."""
+    """Whether a function, or one that it hands its session to, commits the session called `name` whatever the branch taken, objects being in it."""
     for call in scope.calls:
         function = call.function
         if call.at in scope.in_branches:
             continue
         if isinstance(function, Attribute) and function.value == Name(name) and function.name in {"commit", "begin"}:
-            return True
+            return _may_have_objects(index, scope, path, name)
         if depth and any(isinstance(a, Name) and a.name == name for a in (*call.arguments, *(value for _, value in call.keywords))):
             if callee_commits(index, call, scope, path, name, depth - 1):
                 return True
+    return False
+
+
+def _may_have_objects(index: Index, scope: Scope, path: str, name: str) -> bool:
+    """Whether a session may know an object when a function commits it: it does more with it than to run statements, or hands it on."""
+    here = Committing(index, path, scope)
+    for call in scope.calls:
+        if Name(name) in call.arguments or any(value == Name(name) for _, value in call.keywords):
+            return True
+        if isinstance(call.function, Attribute) and call.function.value == Name(name) and call.function.name not in {"execute", "commit", "rollback", "close", "flush"}:
+            return True
+        if here.is_loaded(call, None) or (isinstance(call.function, Attribute) and call.function.name == "execute" and here.asks_for_objects(call)):
+            return True
     return False
 
 
