@@ -151,9 +151,11 @@ class Blocks:
                 each.update(loc, txn=CONN, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before)
                 each.raising = "sql"
             txn = CONN if state.txn is INACTIVE or (state.txn is BEGUN and state.pending and not raising) else state.txn
-            unsaved = state.unsaved and before if lost and not late else state.unsaved
-            way.update(loc, txn=txn, blocks=blocks, poisoned=None, pending=late, unsaved=unsaved)
-            return [way], failed
+            dropped = way.copy() if late else way  # with a savepoint begun by hand within, the end of the block takes along what was added late
+            dropped.update(loc, txn=txn, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before if lost else state.unsaved)
+            if late:
+                way.update(loc, txn=txn, blocks=blocks, poisoned=None, pending=True)
+            return ([way, dropped] if late else [way]), failed
         saved = not raising and state.txn is not INACTIVE
         if state.unsaved is not None and saved:
             way.faults.append(("saved", loc, state.unsaved))
