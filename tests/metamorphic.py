@@ -25,7 +25,7 @@ _CODE = re.compile(
 _METHODS = {
     "handle", "consume", "run", "get", "post", "put", "delete", "patch", "prepare", "query", "session", "state", "metadata", "name",
     "id", "email", "add_task", "app", "route", "connect", "task", "begin", "engine", "bind", "info", "main", "dispatch_request", "on_get",
-    "on_post", "after_return", "dispatch", "process_view", "init_app", "app_context", "teardown_appcontext", "value", "items",
+    "on_post", "after_return", "dispatch", "process_view", "init_app", "app_context", "teardown_appcontext", "value", "items", "Task",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from sa_session_lint.model.value import Registry, Session
 from sa_session_lint.project.entry import Entry, entry
 from sa_session_lint.project.generator import settles
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.registries import binding_name, is_set_up, is_task_hook
+from sa_session_lint.project.registries import binding_name, is_ended_by_tasks, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, loads, registry_of, removals, uses
 
 
@@ -64,7 +64,7 @@ class TaskUsesGlobalSession(Check):
         return any(isinstance(self.index.value(block, scope, found.path), Session) for block in entered)
 
     def has_hook(self, registry: Registry) -> bool:
-        return any(is_task_hook(self.index, use) for use in removals(self.index, registry))
+        return is_ended_by_tasks(self.index, registry) or any(is_task_hook(self.index, use) for use in removals(self.index, registry))
 
     def in_app_context(self, found: Outline, registry: Registry | None) -> bool:
         """Whether tasks may run under Flask's application context, and the task's process knows a teardown that removes the session."""

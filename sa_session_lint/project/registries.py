@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sa_session_lint.model.expression import Attribute, Call, Enter, Name
-from sa_session_lint.model.value import Class, External, Place, Registry, Session
-from sa_session_lint.model.vocabulary import TASK_CLASSES
+from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
+from sa_session_lint.model.value import Class, External, Method, Place, Registry, Session
+from sa_session_lint.model.vocabulary import CELERY_APPS, TASK_CLASSES
 from sa_session_lint.project.entry import entry, kinds_of
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
@@ -161,3 +161,27 @@ def is_task_hook(index: Index, use: Use) -> bool:
     if scope.owner is not None and kinds_of(index, Class(use.path, scope.owner.qualname)) & TASK_CLASSES:
         return True
     return entry(index, found, scope) is None and b"celery" in (index.data(use.path) or b"").lower()
+
+
+def is_ended_by_tasks(index: Index, registry: Registry) -> bool:
+    """Whether a task class of the project ends the registry's transaction around each task: `class ContextTask(app.Task)` whose `__call__` commits."""
+
+    def search() -> bool:
+        for outline, scope in index.scopes_with("__call__", "Task"):
+            if scope.name == "__call__" and scope.owner is not None and any(_is_task_class(index, base, scope.owner, outline) for base in scope.owner.bases):
+                for call in scope.calls:
+                    if isinstance(call.function, Attribute) and call.function.name in {"commit", "rollback"}:
+                        value = index.value(call.function.value, scope, outline.path)
+                        behind = registry_of(index, value) if isinstance(value, (Registry, Session)) else None
+                        if behind is not None and behind.place == registry.place:
+                            return True
+        return False
+
+    return index.once(("ended by tasks", registry.place), search)
+
+
+def _is_task_class(index: Index, base: Expression, owner: Scope, outline: Outline) -> bool:
+    value = index.value(base, owner.parent or outline.module, outline.path)
+    if isinstance(value, Method):
+        return value.name == "Task" and not CELERY_APPS.isdisjoint(kinds_of(index, value.receiver))
+    return not TASK_CLASSES.isdisjoint(kinds_of(index, value))
