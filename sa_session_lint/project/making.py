@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sa_session_lint.model.expression import Attribute, Call, Const, Name, Star
+from sa_session_lint.model.expression import NONE, Attribute, Call, Name, Star
 from sa_session_lint.model.value import Class
 from sa_session_lint.project.modules import is_test
 from sa_session_lint.project.outline import Outline, Scope
@@ -15,32 +17,46 @@ if TYPE_CHECKING:
 
 def is_always_given(index: Index, outline: Outline, owner: Scope, field: str) -> bool:
     """Whether every call in the project that makes an object of a class, there being one, gives what its `__init__` keeps as `field` for good."""
-    return index.once(("always given", outline.path, owner.qualname, field), lambda: _is_always_given(index, outline, owner, field))
+    return _given(index, outline, owner, field) == {True}
 
 
-def _is_always_given(index: Index, outline: Outline, owner: Scope, field: str) -> bool:
+def is_never_given(index: Index, outline: Outline, owner: Scope, field: str) -> bool:
+    """Whether no such call gives it, so that `field` stays None."""
+    return _given(index, outline, owner, field) == {False}
+
+
+def _given(index: Index, outline: Outline, owner: Scope, field: str) -> frozenset[bool]:
+    """Whether the calls that make an object give what it keeps as a field: some do, some do not; empty where that is not known."""
+    return index.once(("given", outline.path, owner.qualname, field), lambda: frozenset(_search(index, outline, owner, field)))
+
+
+def _search(index: Index, outline: Outline, owner: Scope, field: str) -> Iterator[bool]:
     made = outline.scopes.get(f"{owner.qualname}.__init__")
     if made is None or not made.parameters:
-        return False
-    names = [parameter.name for parameter in made.parameters]
-    kept = {store.value.name for store in made.stores if store.target == Attribute(Name(names[0]), field) and isinstance(store.value, Name)}
+        return
+    me, *given = made.parameters
+    kept = [parameter for store in made.stores if store.target == Attribute(Name(me.name), field) for parameter in given if store.value == Name(parameter.name)]
     elsewhere = (scope for scope in outline.scopes.values() if scope.owner is owner and scope is not made)
-    if len(kept) != 1 or not kept <= set(names) or any(isinstance(s.target, Attribute) and s.target.name == field for scope in elsewhere for s in scope.stores):
-        return False
-    (name,) = kept
+    stored = [store for scope in (made, *elsewhere) for store in scope.stores if isinstance(store.target, Attribute) and store.target.name == field]
+    if len(kept) != 1 or len(stored) != 1 or kept[0].default != NONE or _is_set_from_outside(index, field, me.name):
+        return
     cls = Class(outline.path, owner.qualname)
     calls: list[Call] = []
     for found, scope in index.scopes_with(owner.name):
         if is_test(found.path):
             continue
         if scope.kind == "class" and any(index.value(base, scope.parent or found.module, found.path) == cls for base in scope.bases):
-            return False  # made by way of another class, too
+            return  # made by way of another class, too
         calls += [call for call in scope.calls if index.value(call.function, scope, found.path) == cls]
-    return bool(calls) and all(_gives(call, name, names.index(name) - 1) for call in calls)
+    for call in calls:
+        if any(isinstance(each, Star) for each in call.arguments) or any(name is None for name, _ in call.keywords):
+            return
+        position = given.index(kept[0])
+        value = call.keyword(kept[0].name) or (call.arguments[position] if position < len(call.arguments) else NONE)
+        yield value != NONE
 
 
-def _gives(call: Call, name: str, position: int) -> bool:
-    given = call.keyword(name)
-    if given is None and position < len(call.arguments) and not any(isinstance(each, Star) for each in call.arguments):
-        given = call.arguments[position]
-    return given is not None and given != Const(None)
+def _is_set_from_outside(index: Index, field: str, me: str) -> bool:
+    """Whether code of the project sets an attribute of that name on anything but the object of a method."""
+    setting = re.compile(rb"(\w+)\.%b\s*=(?!=)" % field.encode())
+    return index.once(("set from outside", field, me), lambda: any(name != me.encode() for path in index.files_with(field) for name in setting.findall(index.data(path) or b"")))

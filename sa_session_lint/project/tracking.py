@@ -12,7 +12,7 @@ from sa_session_lint.model.value import Class, External, Function, Place, Sessio
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.interest import has_session, may_matter, touches
-from sa_session_lint.project.making import is_always_given
+from sa_session_lint.project.making import is_always_given, is_never_given
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
@@ -146,6 +146,8 @@ def _settled(index: Index, made: Sketch) -> dict[object, bool]:
         if step.condition is not None and isinstance(subject, Attribute) and subject.value == Name(made.me or "") and found is not None and scope is not None:
             if scope.owner is not None and is_always_given(index, found, scope.owner, subject.name):
                 settled[step.condition.key] = step.condition.kind == "true"
+            elif scope.owner is not None and is_never_given(index, found, scope.owner, subject.name):
+                settled[step.condition.key] = step.condition.kind != "true"
     return settled
 
 

@@ -22,7 +22,7 @@ class Facts(Protocol):
         ...
 
     def settled(self, sketch: Sketch) -> Frozen[object, bool]:
-        """The conditions of a method that are settled, as every maker of its object gives what they ask for: `self.session is None`."""
+        """The conditions of a method that are settled, as every maker of its object gives what they ask for, or none does: `self.session is None`."""
         ...
 
     def sketch(self, function: Function) -> Sketch | None:
