@@ -153,7 +153,7 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
         if _is_named(index, value):
             return True
         slow = [call for call in inner.calls if takes_time(index, call, inner, found.path, frames - 1) is not None]
-        return any(_is_in_loop(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
+        return any(_is_repeated(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
     if isinstance(value, External) and value.dotted in v.GATHERING | v.PASSING:
         return any(is_long(index, argument, scope, path, frames) for argument in expression.arguments)
     if isinstance(value, External):
@@ -166,9 +166,21 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
     return service is not None and (service != "boto3.resource" or (isinstance(function, Attribute) and function.name in v.LONG_METHODS))
 
 
-def _is_in_loop(outline: Outline, scope: Scope, call: Call) -> bool:
-    """Whether a call stands in a loop of its function."""
-    return any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in scope.within.get(call.at, ()))
+def _is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
+    """Whether a call in a loop of its function is made again when all goes well: to try again after an error is no more than one request."""
+    node = outline.nodes[scope.at]
+    if not isinstance(node, cst.FunctionDef) or not any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in scope.within.get(call.at, ())):
+        return False
+    graph = build(node.body, lambda _: "none")
+    made = {at for at, step in enumerate(graph.steps) if step.node is outline.nodes[call.at]}
+    seen: set[int] = set()
+    stack = [to for at in made for to in graph.steps[at].next]
+    while stack:
+        at = stack.pop()
+        if at not in seen:
+            seen.add(at)
+            stack += graph.steps[at].next
+    return not made or not made.isdisjoint(seen)
 
 
 def _still_runs(index: Index, decorator: Expression, found: Outline, scope: Scope) -> bool:
