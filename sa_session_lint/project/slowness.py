@@ -20,6 +20,7 @@ from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Ent
 from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method, Place
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import caller_at
+from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -167,20 +168,21 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
 
 
 def _is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
-    """Whether a call in a loop of its function is made again when all goes well: to try again after an error is no more than one request."""
-    node = outline.nodes[scope.at]
-    if not isinstance(node, cst.FunctionDef) or not any(isinstance(outline.nodes[at], (cst.For, cst.While)) for at in scope.within.get(call.at, ())):
+    """Whether a call is made for one thing after the other. A loop that counts, or goes on until it is content, may be left after the first request."""
+    loops = (node for at in scope.within.get(call.at, ()) if isinstance(node := outline.nodes[at], (cst.For, cst.While)))
+    return any(not _may_be_left(loop) for loop in loops)
+
+
+def _may_be_left(loop: cst.For | cst.While) -> bool:
+    """Whether a loop that is over nothing but numbers, or over nothing at all, holds a `return` or `break`."""
+    counts = isinstance(loop, cst.For) and isinstance(loop.iter, cst.Call) and isinstance(loop.iter.func, cst.Name) and loop.iter.func.value == "range"
+    return (counts or isinstance(loop, cst.While)) and _holds_exit(loop.body)
+
+
+def _holds_exit(node: cst.CSTNode) -> bool:
+    if isinstance(node, (cst.FunctionDef, cst.Lambda)):
         return False
-    graph = build(node.body, lambda _: "none")
-    made = {at for at, step in enumerate(graph.steps) if step.node is outline.nodes[call.at]}
-    seen: set[int] = set()
-    stack = [to for at in made for to in graph.steps[at].next]
-    while stack:
-        at = stack.pop()
-        if at not in seen:
-            seen.add(at)
-            stack += graph.steps[at].next
-    return not made or not made.isdisjoint(seen)
+    return isinstance(node, (cst.Return, cst.Break)) or any(_holds_exit(child) for child in children(node))
 
 
 def _still_runs(index: Index, decorator: Expression, found: Outline, scope: Scope) -> bool:
