@@ -30,7 +30,7 @@ MIGRATIONS = (
     *("**/migrations/versions/", "**/alembic/versions/", "**/migrations/env.py", "**/alembic/env.py"),
     "**/versions/" + "[0-9a-f]" * 12 + "_*.py",
 )
-SCRIPTS = ("scripts/",)
+SCRIPTS = ("scripts/", "benchmarks/", "profiling/")
 # What lives as long as a script does needs no scope, and what it does after an error matters little: rules with these tags are off in tests, migrations and scripts.
 SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit", "recovery"))
 # Of these, what does no harm in a function that runs once, when the program starts.

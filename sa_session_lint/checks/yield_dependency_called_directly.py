@@ -14,6 +14,7 @@ from sa_session_lint.model.vocabulary import SESSION_CALLS
 from sa_session_lint.project.generator import suspensions
 from sa_session_lint.project.making import is_always_given
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.running import is_script
 from sa_session_lint.project.usage import callers
 from sa_session_lint.walk import children
 
@@ -39,6 +40,8 @@ class YieldDependencyCalledDirectly(Check):
         elif isinstance(function, Method) and function.name in {"__next__", "__anext__"} and isinstance(node.func, cst.Attribute):
             dropped = node.func.value
         made = self.value(dropped) if isinstance(dropped, cst.Call) else None
+        if self.scope(node).kind == "module" and is_script(self.index, self.file.outline):
+            return  # it ends soon
         if not isinstance(made, Generator) or not self.closes_when_dropped(made) or self.is_never_asked(self.expression(node), self.scope(node)):
             return
         if asked == "builtins.next" and made.is_async:

@@ -15,7 +15,7 @@ from sa_session_lint.model.value import Constant, External, Function
 from sa_session_lint.project.mentions import mentions
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.usage import called_name, callers, same_function
+from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -36,6 +36,12 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
         not _is_repeated(at, caller, call, endless=True) if call.at in caller.in_main else runs_as_script(index, at.path, caller, depth - 1)
         for at, caller, call in found
     )
+
+
+def is_script(index: Index, outline: Outline) -> bool:
+    """Whether the statements of a module run but once, for no other module: nobody imports it, no framework finds anything in it, and they have an end."""
+    found = [scope for scope in outline.scopes.values() if scope.kind == "function"]
+    return not (is_imported(index, outline.path) or any(scope.decorators for scope in found) or goes_on(outline, outline.module))
 
 
 def goes_on(outline: Outline, scope: Scope) -> bool:

@@ -13,6 +13,7 @@ from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below,
 from sa_session_lint.model.value import Session
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.pooling import is_local
+from sa_session_lint.project.reach import runs_by_itself
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
 LOOKS = "def look(shared):\n    from sqlalchemy import text as sql\n    shared.execute(sql('select 1'))\n"
@@ -58,7 +59,8 @@ def wait_within(f: Body) -> Made:
 
 
 def open_second(f: Body) -> Made:
-    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)):
+    """A second session is no mistake for certain where a process does one thing at a time."""
+    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)) or runs_by_itself(f.index, f.outline, f.outline.scope_of[id(f.function)]):
         return
     for held in f.held:
         o = held.owned
