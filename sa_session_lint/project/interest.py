@@ -21,9 +21,9 @@ WORDS = (frozenset(METHODS) - {"info", "configure", "__contains__", "__iter__"})
 
 
 def may_matter(index: Index, scope: Scope, path: str) -> bool:
-    """Whether a function calls anything by a name that sessions have a method for, enters a block, is given a session without asking, or passes one on."""
+    """Whether a function calls anything by a name that sessions have a method for, enters a block, is given a session without asking, passes one on, or sleeps."""
     return any(
-        (isinstance(call.function, Attribute) and (call.function.name in WORDS or _is_query(call.function.value))) or name_of_called(call) in SPAWNERS
+        (isinstance(call.function, Attribute) and (call.function.name in WORDS or _is_query(call.function.value))) or name_of_called(call) in SPAWNERS | {"sleep"}
         for call in scope.calls
     ) or any(
         binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and not (binding.value.arguments or binding.value.keywords) and is_sessional(index.value(binding.value, scope, path)))
