@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model import waits
 from sa_session_lint.model.expression import (
     Attribute,
     Await,
@@ -569,7 +570,7 @@ def entered(index: Index, value: Value) -> Value:
             return replace(inner, how="with") if isinstance(inner, Session) and inner.how == "new" else inner
         case Coroutine(inner):
             return entered(index, inner)
-        case Made(dotted) if dotted in v.SLOW_CLIENTS or dotted in v.SLOW_SERVICES or dotted in v.THREAD_POOLS | v.PROCESS_POOLS or dotted.startswith("contextlib."):
+        case Made(dotted) if dotted in waits.SLOW_CLIENTS or dotted in waits.SLOW_SERVICES or dotted in v.THREAD_POOLS | v.PROCESS_POOLS or dotted.startswith("contextlib."):
             return value
         case Instance(path, qualname):
             for name in ("__enter__", "__aenter__"):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model import waits
 from sa_session_lint.model.expression import Call, Const, Expression, Name
 from sa_session_lint.model.value import (
     NOTHING,
@@ -192,8 +193,8 @@ def call_method(index: Index, receiver: Value, name: str, call: Call, scope: Sco
             return Coroutine(inside) if name == "enter_async_context" else inside
         case Made("flask_sqlalchemy.SQLAlchemy", place), "create_scoped_session":
             return Registry("sync", Options(None), "framework", place)
-        case Made(dotted), _ if (dotted, name) in v.MADE_BY:
-            return Made(v.MADE_BY[dotted, name], Place(path, call.at))
+        case Made(dotted), _ if (dotted, name) in waits.MADE_BY:
+            return Made(waits.MADE_BY[dotted, name], Place(path, call.at))
         case (Made(), _) | (Method(), _):
             return UNKNOWN
     return UNKNOWN

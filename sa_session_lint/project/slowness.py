@@ -16,6 +16,7 @@ import libcst as cst
 from sa_session_lint.flow.build import build
 from sa_session_lint.flow.graph import RETURNED, Step
 from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model import waits as w
 from sa_session_lint.model.expression import OPAQUE, Attribute, Await, Call, Enter, Expression, Series, Star
 from sa_session_lint.model.value import UNKNOWN, Constant, External, Function, Made, Method, Place
 from sa_session_lint.project.outline import Outline, Scope
@@ -64,9 +65,9 @@ def takes_time(index: Index, call: Call, scope: Scope, path: str, frames: int = 
         case Function():
             return _function(index, replace(value, receiver=None), frames)
         case Method(Made(dotted), name):
-            methods = v.SLOW_CLIENTS.get(dotted, frozenset())
-            if name in methods or (dotted in v.LOCAL_METHODS and name not in v.LOCAL_METHODS[dotted]) or f"{dotted}.{name}" in index.settings.slow_calls:
-                return "awaited" if dotted in v.AWAITED_CLIENTS else "called"
+            methods = w.SLOW_CLIENTS.get(dotted, frozenset())
+            if name in methods or (dotted in w.LOCAL_METHODS and name not in w.LOCAL_METHODS[dotted]) or f"{dotted}.{name}" in index.settings.slow_calls:
+                return "awaited" if dotted in w.AWAITED_CLIENTS else "called"
     return _service(index, call, scope, path)
 
 
@@ -77,15 +78,15 @@ def _external(index: Index, dotted: str, call: Call, scope: Scope, path: str) ->
             return None  # lets others run, or keeps to the pace that somebody asks for
     if dotted in {"smtplib.SMTP", "smtplib.SMTP_SSL"} and not call.arguments and not call.keywords:
         return None  # connects later
-    if dotted in v.SLOW_AWAITED:
+    if dotted in w.SLOW_AWAITED:
         return "awaited"
-    return "called" if dotted in v.SLOW_CALLS or dotted in index.settings.slow_calls else None
+    return "called" if dotted in w.SLOW_CALLS or dotted in index.settings.slow_calls else None
 
 
 def _service(index: Index, call: Call, scope: Scope, path: str) -> When | None:
     """A method of what the attributes and methods of a client lead to."""
     service = _service_of(index, call, scope, path)
-    return None if service is None else "awaited" if service in v.AWAITED_CLIENTS else "called"
+    return None if service is None else "awaited" if service in w.AWAITED_CLIENTS else "called"
 
 
 def _service_of(index: Index, call: Call, scope: Scope, path: str) -> str | None:
@@ -98,7 +99,7 @@ def _service_of(index: Index, call: Call, scope: Scope, path: str) -> str | None
             break
         part = part.value if isinstance(part, Attribute) else part.function
     owner = index.value(part, scope, path)
-    return owner.dotted if isinstance(owner, Made) and call.function.name in v.SLOW_SERVICES.get(owner.dotted, ()) else None
+    return owner.dotted if isinstance(owner, Made) and call.function.name in w.SLOW_SERVICES.get(owner.dotted, ()) else None
 
 
 def _function(index: Index, function: Function, frames: int) -> When | None:
@@ -158,13 +159,13 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
     if isinstance(value, External) and value.dotted in v.GATHERING | v.PASSING:
         return any(is_long(index, argument, scope, path, frames) for argument in expression.arguments)
     if isinstance(value, External):
-        return value.dotted in v.LONG_CALLS or value.dotted in index.settings.slow_calls or expression.keyword("stream") is not None
+        return value.dotted in w.LONG_CALLS or value.dotted in index.settings.slow_calls or expression.keyword("stream") is not None
     if isinstance(value, Method) and isinstance(value.receiver, Made):
         client, name = value.receiver.dotted, value.name
-        if client in v.LONG_CALLS or name in v.LONG_METHODS or f"{client}.{name}" in index.settings.slow_calls or expression.keyword("stream") is not None:
+        if client in w.LONG_CALLS or name in w.LONG_METHODS or f"{client}.{name}" in index.settings.slow_calls or expression.keyword("stream") is not None:
             return True
     service = _service_of(index, expression, scope, path)
-    return service is not None and (service != "boto3.resource" or (isinstance(function, Attribute) and function.name in v.LONG_METHODS))
+    return service is not None and (service != "boto3.resource" or (isinstance(function, Attribute) and function.name in w.LONG_METHODS))
 
 
 def _is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
