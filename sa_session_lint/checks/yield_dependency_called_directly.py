@@ -40,10 +40,10 @@ class YieldDependencyCalledDirectly(Check):
         elif isinstance(function, Method) and function.name in {"__next__", "__anext__"} and isinstance(node.func, cst.Attribute):
             dropped = node.func.value
         made = self.value(dropped) if isinstance(dropped, cst.Call) else None
-        if self.scope(node).kind == "module" and is_script(self.index, self.file.outline):
-            return  # it ends soon
         if not isinstance(made, Generator) or not self.closes_when_dropped(made) or self.is_never_asked(self.expression(node), self.scope(node)):
             return
+        if self.scope(node).kind == "module" and is_script(self.index, self.file.outline) and not self.is_default(self.expression(node)):
+            return  # it ends soon
         if asked == "builtins.next" and made.is_async:
             self.tell(node, made, _NO_ITERATOR)
         elif asked == "builtins.anext" and not made.is_async:
@@ -86,6 +86,10 @@ class YieldDependencyCalledDirectly(Check):
             return False
         tries = (statement for suspension in suspensions(node) for statement in suspension.tries())
         return any(statement.finalbody is not None and _ends(statement.finalbody) for statement in tries)
+
+    def is_default(self, session: Expression) -> bool:
+        """Whether it is the default of a parameter."""
+        return any(parameter.default is session for scope in self.file.outline.scopes.values() for parameter in scope.parameters)
 
     def is_never_asked(self, session: Expression, scope: Scope) -> bool:
         """Whether the session stands in for one that every maker of the object gives: `self.session or next(get_db())`."""

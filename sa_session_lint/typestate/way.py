@@ -262,7 +262,7 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
     match operation:
         case "commit" | "rollback":
             held = state.txn in {CONN, INACTIVE, ANY}
-            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": state.given_back or held, "closed": None, "saved": operation == "commit" or state.saved}
+            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": state.given_back or held, "saved": operation == "commit" or state.saved}
         case "close":
             return {"unsaved": None, "begun": None, "poisoned": None, "given_back": True, "closed": at, "fresh": True, "reopened": None}
         case "none":
