@@ -274,6 +274,12 @@ class _Sketching:
 
     def condition(self, node: cst.CSTNode) -> Condition | None:
         """A condition that a name's value may settle, or that may be asked again."""
+        match node:  # `"session" in locals()` asks whether there is one
+            case cst.Comparison(
+                left=cst.SimpleString() as name, comparisons=[cst.ComparisonTarget(operator=cst.In(), comparator=cst.Call(func=cst.Name(value="locals" | "vars" | "dir"), args=[]))]
+            ):
+                asked = str(name.evaluated_value)
+                return Condition("true", Name(asked), ("true", ("name", asked)), frozenset({asked}))
         key = _key(node)
         if key is None:
             return None
