@@ -1,12 +1,13 @@
 """Which file a module name means: import roots, src layouts, namespace packages, several packages in one repository.
 
 The linted project is never imported, so its `sys.path` is not known. Roots are tried from the importing file outwards; a name
-that only one place in the project can mean is taken from there. What is not found in the project is somebody else's.
+that only one place in the project can mean is taken from there, unless the standard library has it. What is not found in the project is somebody else's.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -101,7 +102,7 @@ class Modules:
             if found is not None:
                 return found
             partial = partial or self.file_of(root, top) is not None
-        if partial:
+        if partial or top in sys.stdlib_module_names:
             return None
         places = [place for place in self._tops.get(top, ()) if self.file_of(place, module) is not None]
         if not places:
