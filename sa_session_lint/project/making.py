@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sa_session_lint.model.expression import NONE, Attribute, Call, Name, Star
+from sa_session_lint.model.expression import NONE, Attribute, Choice, Expression, Name, Star
 from sa_session_lint.model.value import Class
 from sa_session_lint.project.modules import is_test
 from sa_session_lint.project.outline import Outline, Scope
@@ -27,10 +27,16 @@ def is_never_given(index: Index, outline: Outline, owner: Scope, field: str) -> 
 
 def _given(index: Index, outline: Outline, owner: Scope, field: str) -> frozenset[bool]:
     """Whether the calls that make an object give what it keeps as a field: some do, some do not; empty where that is not known."""
-    return index.once(("given", outline.path, owner.qualname, field), lambda: frozenset(_search(index, outline, owner, field)))
+
+    def search() -> frozenset[bool]:
+        answers = frozenset(_search(index, outline, owner, field))
+        return frozenset() if None in answers else frozenset(answer is True for answer in answers)
+
+    return index.once(("given", outline.path, owner.qualname, field), search)
 
 
-def _search(index: Index, outline: Outline, owner: Scope, field: str) -> Iterator[bool]:
+def _search(index: Index, outline: Outline, owner: Scope, field: str) -> Iterator[bool | None]:
+    """For each call whether it gives the field; None where that is not known."""
     made = outline.scopes.get(f"{owner.qualname}.__init__")
     if made is None or not made.parameters:
         return
@@ -41,19 +47,27 @@ def _search(index: Index, outline: Outline, owner: Scope, field: str) -> Iterato
     if len(kept) != 1 or len(stored) != 1 or kept[0].default != NONE or _is_set_from_outside(index, field, me.name):
         return
     cls = Class(outline.path, owner.qualname)
-    calls: list[Call] = []
+    position = given.index(kept[0])
     for found, scope in index.scopes_with(owner.name):
         if is_test(found.path):
             continue
         if scope.kind == "class" and any(index.value(base, scope.parent or found.module, found.path) == cls for base in scope.bases):
-            return  # made by way of another class, too
-        calls += [call for call in scope.calls if index.value(call.function, scope, found.path) == cls]
-    for call in calls:
-        if any(isinstance(each, Star) for each in call.arguments) or any(name is None for name, _ in call.keywords):
-            return
-        position = given.index(kept[0])
-        value = call.keyword(kept[0].name) or (call.arguments[position] if position < len(call.arguments) else NONE)
-        yield value != NONE
+            yield None  # made by way of another class, too
+        for call in scope.calls:
+            if index.value(call.function, scope, found.path) == cls:
+                value = call.keyword(kept[0].name) or (call.arguments[position] if position < len(call.arguments) else NONE)
+                unclear = any(isinstance(each, Star) for each in call.arguments) or any(name is None for name, _ in call.keywords)
+                yield None if unclear else _is_something(value, scope)
+
+
+def _is_something(value: Expression, scope: Scope) -> bool | None:
+    """Whether what a call gives is not None; None where it may be: an attribute, or what the function itself may have been given or not."""
+    if value == NONE:
+        return False
+    if not isinstance(value, Name):
+        return None if isinstance(value, (Attribute, Choice)) else True
+    optional = any(parameter.name == value.name and parameter.default == NONE for parameter in scope.parameters)
+    return None if optional or any(binding.value == NONE for binding in scope.bindings.get(value.name, ())) else True
 
 
 def _is_set_from_outside(index: Index, field: str, me: str) -> bool:
