@@ -1,5 +1,5 @@
-"""Calls that never come back: `sys.exit(1)`, `abort(404)`, functions of the project that end with one of these or with `raise`, and constructors of mapped
-classes that are given what they do not take."""
+"""Calls that never come back: `sys.exit(1)`, `abort(404)`, functions of the project that end with one of these or with `raise`, constructors of mapped
+classes that are given what they do not take, and calls of names that nothing binds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.value import Class, External, Function
 from sa_session_lint.project.mapping import is_refused
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.unbound import reads_unbound
 from sa_session_lint.project.usage import called_name
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _NAMES = re.compile(r"(?i)abort|exit|quit|die|fail|bail|panic|raise|throw|reject
 
 def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) -> End | None:
     """How a call ends if it never comes back: by an exception, or with the program; None where it may come back."""
+    found = index.outline(path)
+    if found is not None and reads_unbound(index, call, found):
+        return "raises"
     match call.function:
         case Name():
             pass

@@ -1,4 +1,4 @@
-"""Whether a module can be imported at all: code below a relative import of a name that is not there never runs."""
+"""Whether a module can be imported at all: code below an import of a name that its own package does not have never runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _DYNAMIC = (b"globals()", b"__getattr__", b"sys.modules", b"exec(", b"setattr(")
 
 
 def is_importable(index: Index, path: str, depth: int = 3) -> bool:
-    """Whether no relative import that a module makes in any case, or that one of the modules makes which it so imports, fails for want of a name.
-    A module that is not there may be made by the build, and absolute imports may be of anything that is installed."""
+    """Whether no import from its own package that a module makes in any case, or that one of the modules makes which it so imports, fails for want of
+    a name. A module that is not there may be made by the build, and imports from elsewhere may be of anything that is installed."""
     return index.once(("importable", path, depth), lambda: _is_importable(index, path, depth))
 
 
@@ -22,17 +22,29 @@ def _is_importable(index: Index, path: str, depth: int) -> bool:
     found = index.outline(path) if depth and path.endswith(".py") else None
     bindings = (binding for each in found.module.bindings.values() for binding in each) if found is not None else ()
     for imported in (binding.value for binding in bindings if binding.sure and isinstance(binding.value, Imported)):
-        if imported.level and imported.name is not None:
+        if imported.name is not None:
             other = index.modules.find(imported.module, imported.level, path)
-            if other is not None and not (_has(index, other, imported, path) and is_importable(index, other, depth - 1)):
+            if other is not None and (imported.level or _is_own(imported.module, other, path)) and not (_has(index, other, imported, path) and is_importable(index, other, depth - 1)):
                 return False
     return True
+
+
+def makes_names(data: bytes) -> bool:
+    """Whether a module may make names as it runs, which no statement of it binds."""
+    return any(word in data for word in _DYNAMIC)
+
+
+def _is_own(module: str, other: str, importer: str) -> bool:
+    """Whether the file that an absolute import means lies in the package that the importing file lies in, too."""
+    top = module.partition(".")[0]
+    folder = other.removesuffix("/__init__.py").removesuffix(".py").removesuffix(module.replace(".", "/"))
+    return module != top and importer.startswith(f"{folder}{top}/")
 
 
 def _has(index: Index, path: str, imported: Imported, importer: str) -> bool:
     """Whether a module has a name, or a module of that name in it; one that makes its names as it runs may have any."""
     inner = f"{imported.module}.{imported.name}" if imported.module else str(imported.name)
     found, data = index.outline(path), index.data(path) or b""
-    if found is None or found.stars or any(word in data for word in _DYNAMIC) or index.modules.find(inner, imported.level, importer) is not None:
+    if found is None or found.stars or makes_names(data) or index.modules.find(inner, imported.level, importer) is not None:
         return True
     return imported.name in found.module.bindings
