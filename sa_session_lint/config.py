@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sa_session_lint.finding import Failure, Severity
 from sa_session_lint.project.environment import PACKAGES
-from sa_session_lint.project.files import OWN_FILE, OWN_TABLE, has_own_table, read_toml, toml_fault
+from sa_session_lint.project.files import OWN_FILE, OWN_TABLE, has_own_table, read_toml, spec_of, toml_fault
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -221,9 +221,7 @@ def _exactness(token: str, rule: Rule) -> int:
 
 @lru_cache(maxsize=256)
 def _spec(patterns: tuple[str, ...]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec
-
-    return GitIgnoreSpec.from_lines(patterns)
+    return spec_of(patterns)
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

@@ -489,3 +489,9 @@ def test_people_see_paths_from_where_they_are_and_machines_from_the_root(folder:
     assert people.stdout.startswith(f"{shown}:")
     machine = subprocess.run([sys.executable, "-m", "sa_session_lint", "check", target, "--output-format", "json"], cwd=place, capture_output=True, text=True, check=False)
     assert json.loads(machine.stdout)["findings"][0]["path"] == "a.py"
+
+
+def test_a_pattern_that_python_warns_of_is_no_news_to_the_user(here: Path, recwarn: pytest.WarningsRecorder) -> None:
+    write({".git/HEAD": "", ".gitignore": "old/[[a]*\n", "a.py": BAD}, here)
+    assert cli("check").exit_code == 1
+    assert not [str(warning.message) for warning in recwarn if warning.category is FutureWarning]

@@ -195,19 +195,27 @@ def _read_rules(path: str) -> GitIgnoreSpec | None:
         return None
     if not lines:
         return None
+    try:
+        return spec_of(lines)
+    except ValueError:
+        return spec_of(line for line in lines if _valid(line))
+
+
+def spec_of(lines: Iterable[str]) -> GitIgnoreSpec:
+    """What the lines of an ignore file match. Raises ValueError where one is no pattern; what Python warns of in the expression made of one (a `[` within
+    brackets, say) is no news to who lints."""
+    from warnings import catch_warnings, simplefilter
+
     from pathspec import GitIgnoreSpec
 
-    try:
+    with catch_warnings():
+        simplefilter("ignore", FutureWarning)
         return GitIgnoreSpec.from_lines(lines)
-    except ValueError:
-        return GitIgnoreSpec.from_lines(line for line in lines if _valid(line))
 
 
 def _valid(line: str) -> bool:
-    from pathspec import GitIgnoreSpec
-
     try:
-        GitIgnoreSpec.from_lines([line])
+        spec_of([line])
     except ValueError:
         return False
     return True
