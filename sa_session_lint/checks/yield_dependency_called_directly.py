@@ -49,7 +49,8 @@ class YieldDependencyCalledDirectly(Check):
         elif asked == "builtins.anext" and not made.is_async:
             self.tell(node, made, _NO_ASYNC_ITERATOR)
         elif made.is_async:
-            self.tell(node, made, _DROPPED_ASYNC)
+            if not self.is_kept(self.expression(node), self.scope(node)):
+                self.tell(node, made, _DROPPED_ASYNC)
         elif not self.is_closed_by_hand(self.expression(node), self.file.outline, self.scope(node)):
             self.tell(node, made, _DROPPED)
 
@@ -86,6 +87,10 @@ class YieldDependencyCalledDirectly(Check):
             return False
         tries = (statement for suspension in suspensions(node) for statement in suspension.tries())
         return any(statement.finalbody is not None and _ends(statement.finalbody) for statement in tries)
+
+    def is_kept(self, awaitable: Expression, scope: Scope) -> bool:
+        """Whether what is to be awaited gets a name first: it holds the generator as long as it is kept."""
+        return any(binding.value is awaitable for bindings in scope.bindings.values() for binding in bindings)
 
     def is_default(self, session: Expression) -> bool:
         """Whether it is the default of a parameter."""
