@@ -5,6 +5,7 @@ Each reads only the files whose bytes hold the names in question.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 
+_OF_ARGUMENTS = frozenset({"argparse", "optparse", "getopt"})
+_PLAIN = frozenset({"property", "setter", "staticmethod", "classmethod", "abstractmethod", "dataclass", "contextmanager", "override", "cached_property", "lru_cache", "cache"})
+_LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul|loop|watch|daemon|thread|worker|subscribe|uvicorn|application|fastapi|flask|celery")
+"""Calls of programs that do not end, or that others call."""
+
+
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
     """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
     what stands under `if __name__ == "__main__"`. One that goes on for ever is a worker."""
     outline = index.outline(path)
     if outline is None or (scope.kind == "function" and goes_on(outline, scope)):
         return False
-    if scope.under_main or is_command(index, path, scope):
+    if scope.under_main or is_command(index, path, scope) or is_tool(index, outline):
         return True
     if scope.kind != "function" or scope.owner is not None or not depth or not all(_runs_each_time(index, d, scope, path) for d in scope.decorators):
         return False
@@ -42,6 +49,26 @@ def is_script(index: Index, outline: Outline) -> bool:
     """Whether the statements of a module run but once, for no other module: nobody imports it, no framework finds anything in it, and they have an end."""
     found = [scope for scope in outline.scopes.values() if scope.kind == "function"]
     return not (is_imported(index, outline.path) or any(scope.decorators for scope in found) or goes_on(outline, outline.module))
+
+
+def is_tool(index: Index, outline: Outline) -> bool:
+    """Whether a file is a program of the command line that ends when its work is done: it reads arguments and has a part under
+    `if __name__ == "__main__"`, nobody imports it, no framework finds anything in it, and nothing in it goes on or waits for ever."""
+
+    def ask() -> bool:
+        scopes = (outline.module, *outline.scopes.values())
+        names = {called_name(call.function) or "" for scope in scopes for call in scope.calls}
+        decorators = {called_name(each.function if isinstance(each, Call) else each) for scope in scopes for each in scope.decorators}
+        return (
+            bool(outline.main_blocks)
+            and any(each.module in _OF_ARGUMENTS for each in outline.imports)
+            and decorators <= _PLAIN
+            and not any(_LASTING.search(name) for name in names)
+            and not any(goes_on(outline, scope) for scope in scopes)
+            and not is_imported(index, outline.path)
+        )
+
+    return index.once(("tool", outline.path), ask)
 
 
 def goes_on(outline: Outline, scope: Scope) -> bool:

@@ -40,6 +40,7 @@ from sa_session_lint.model.value import (
     Session,
 )
 from sa_session_lint.project.ending import ending
+from sa_session_lint.project.filling import emptied, filled_by
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own, name_of_called, opens, touches
 from sa_session_lint.project.outline import Outline, Scope
@@ -69,6 +70,7 @@ class _Sketching:
         self.numbers: dict[int, int] = {}
         self.handlers: dict[int, int] = {}
         self.seeded = seeded(index, found, scope)
+        self.emptied = emptied(scope)
         self.spawns = any(name_of_called(call) in SPAWNERS for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
@@ -113,6 +115,7 @@ class _Sketching:
         errors = {t.name for s in steps.values() if s.op == "catch" for t, _ in s.targets if isinstance(t, Name)}
         kinds = {at for at, condition in conditions.items() if errors and _asks_kind(condition.subject, errors)}
         unread = self.coroutines(steps)
+        self.filled = {("true", ("name", step.filled)) for step in steps.values() if step.filled is not None}
         tested = {at for at, step in steps.items() if unread and step.op == "test" and step.condition is not None and step.condition.names & unread}
         while True:
             touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
@@ -122,6 +125,8 @@ class _Sketching:
                 tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged) | (kinds & decides)
             more = flags.union(*(conditions[at].names for at in tests))
             if more == flags:
+                asked = {conditions[at].key for at in tests}
+                tests |= {at for at, step in steps.items() if step.filled is not None and ("true", ("name", step.filled)) in asked}
                 return touching | tests | tested | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
             flags = more
 
@@ -131,7 +136,7 @@ class _Sketching:
         return {
             at
             for at, condition in conditions.items()
-            if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or not condition.names.isdisjoint(self.seeded) or self.asks(condition.subject)
+            if asked[condition.key] > 1 or not condition.names.isdisjoint(names) or condition.key in self.filled or not condition.names.isdisjoint(self.seeded) or self.asks(condition.subject)
         }
 
     def is_seeded(self, step: SketchStep) -> bool:
@@ -212,7 +217,7 @@ class _Sketching:
         made = SketchStep(
             step.kind if step.kind not in {"merge", "define", "end"} else "fork",  # type: ignore[arg-type]  # the kinds they share
             self.number(node.iter if isinstance(node, (cst.For, cst.CompFor)) else node), step.next, step.error, step.base, raising=step.raising,
-            option=step.option, handler=step.handler, lazy=step.lazy, misuse=step.misuse,
+            option=step.option, handler=step.handler, lazy=step.lazy, misuse=step.misuse, filled=self.held(node) if step.kind in {"next", "call", "bind"} else None,
         )  # fmt: skip
         match step.kind, node:
             case ("call" | "await" | "pick"), _:
@@ -259,6 +264,11 @@ class _Sketching:
         if condition is not None and isinstance(node.value, cst.UnaryOperation):
             condition = None
         return made._replace(targets=targets, condition=condition)
+
+    def held(self, node: cst.CSTNode) -> str | None:
+        """The container that surely holds something after a step."""
+        name = filled_by(node)
+        return None if name in self.emptied else name
 
     def targets(self, target: cst.CSTNode, value: Expression) -> list[tuple[Expression, Expression]]:
         if isinstance(target, cst.Name):

@@ -44,7 +44,7 @@ ENDS = (RETURNED, RAISED, ABANDONED)
 
 class SketchStep(NamedTuple):
     """One step. `value` is the expression concerned, `targets` what a `bind`, `enter` or `next` binds, `at` the number of its node in the file,
-    of a `next` that of what is looped over."""
+    of a `next` that of what is looped over, `filled` the container that surely holds something then."""
 
     op: Op
     at: int
@@ -60,6 +60,7 @@ class SketchStep(NamedTuple):
     handler: int = 0
     lazy: bool = False
     misuse: int | None = None
+    filled: str | None = None
 
 
 @dataclass(slots=True, eq=False)

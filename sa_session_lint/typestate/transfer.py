@@ -218,6 +218,8 @@ class Transfer(Values):
     def arrivals(self, step: SketchStep, back: list[tuple[Way, Abstract]], raised: list[Way], key: int) -> Arrivals:
         for way, value in back:
             way.bind(key, value)
+            if step.filled is not None:
+                way.is_there(step.filled)
             yield step.next[0], way
         for way in raised:
             to = step.error
@@ -254,9 +256,11 @@ class Transfer(Values):
                     value = Ref(loc)  # an annotation says so
                 self.assign(target, value, way, step.at)
                 if step.at in self.sketch.seeded and isinstance(target, Name):
-                    way.conditions |= {("true", ("name", target.name)): True, ("none", ("name", target.name)): False}
+                    way.is_there(target.name)
         for each in ways:
             each.clear()
+            if step.filled is not None:
+                each.is_there(step.filled)
             yield step.next[0], each
 
     def assign(self, target: Expression, value: Abstract, way: Way, at: int) -> None:
@@ -415,6 +419,8 @@ class Transfer(Values):
                     bound = Ref(loc)
                 if isinstance(target, Name):
                     each.bind(target.name, bound)
+            if step.filled is not None:
+                each.is_there(step.filled)
             again = done.env.pop(("turned", step.at), None) is not None
             if step.at in self.sketch.once:
                 each.env["turned", step.at] = Known(True)

@@ -73,6 +73,10 @@ class Way:
         for key in [k for k in self.conditions if isinstance(name, str) and _mentions(k, name)]:
             del self.conditions[key]
 
+    def is_there(self, name: str) -> None:
+        """Whoever asks, what a name holds is something: neither None nor empty."""
+        self.conditions |= {("true", ("name", name)): True, ("none", ("name", name)): False}
+
     def clear(self) -> None:
         """Forget what expressions have given: their statement is over."""
         for key in [k for k in self.env if isinstance(k, int)]:
