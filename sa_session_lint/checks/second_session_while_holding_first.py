@@ -5,7 +5,7 @@ from __future__ import annotations
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.nesting import surrounded
-from sa_session_lint.project.pooling import is_local, takes_lock
+from sa_session_lint.project.pooling import is_local, is_roomy, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.project.usage import caller_at
 from sa_session_lint.typestate.followed import Followed
@@ -30,8 +30,10 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
                     self.report(self.node(met.step), [first, *self.trail(met.step, met.disjunct, met.loc)], name=self.name(met.disjunct, met.loc))
 
     def is_alone(self, first: Place | None) -> bool:
-        """Whether nobody else asks for connections while the first session holds one: synchronous work of a coroutine keeps its event loop to itself, and a
-        worker does one task at a time."""
+        """Whether nobody else, or but a few, ask for connections while the first session holds one: synchronous work of a coroutine keeps its event loop to
+        itself, a worker does one task at a time, and one of a WSGI server few requests."""
+        if is_roomy(self.index) and not self.around.is_async:
+            return True
         holder = caller_at(self.index, first) if first is not None else None
         if holder is None:
             return False

@@ -50,6 +50,12 @@ _TEXT = re.compile(r"""(\w+)\s*=\s*f?["']""")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
+_WSGI = ("flask", "django", "pyramid", "bottle", "cherrypy", "falcon")
+_ASGI = ("fastapi", "starlette", "litestar", "quart", "sanic", "aiohttp", "tornado", "streamlit")
+_SYNCHRONOUS = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_WSGI).encode() + rb")\b")
+_CONCURRENT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_ASGI).encode() + rb")\b")
+
+
 def pool(index: Index, place: Place) -> Place | None:
     """The pool of what the call at a place makes (a session, a maker, a registry, an engine, a connection); None where nobody would wait, or none is known."""
     return index.once(("pool", place), lambda: _pool(index, place))
@@ -97,6 +103,19 @@ def is_all_unpooled(index: Index) -> bool:
         return bool(made) and all(is_unpooled(index, place) for place in made)
 
     return index.once(("unpooled",), search)
+
+
+def is_roomy(index: Index) -> bool:
+    """Whether a project serves requests by WSGI alone: a worker of such a server does few of them at a time, fewer than half of what a pool holds, unless it is set up
+    otherwise outside of the code. https://docs.gunicorn.org/en/stable/design.html, https://docs.sqlalchemy.org/en/20/core/pooling.html"""
+
+    def search() -> bool:
+        def imported(pattern: re.Pattern[bytes], words: Iterable[str]) -> bool:
+            return any(not is_aside(path) and pattern.search(index.data(path) or b"") for word in words for path in index.files_with(word))
+
+        return imported(_SYNCHRONOUS, _WSGI) and not imported(_CONCURRENT, _ASGI)
+
+    return index.once(("roomy",), search)
 
 
 def is_local(index: Index) -> bool:

@@ -14,7 +14,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name
 from sa_session_lint.model.value import Constant, External, Function
 from sa_session_lint.project.mentions import mentions
-from sa_session_lint.project.modules import is_aside
+from sa_session_lint.project.modules import is_aside, is_test
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
 
@@ -29,8 +29,8 @@ _LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
-    """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands and by
-    what stands under `if __name__ == "__main__"`. One that goes on for ever is a worker."""
+    """Whether a function is a command of a command line, after which the process ends, or only called, as far as that can be traced, by commands, by
+    what lies among scripts or stands under `if __name__ == "__main__"`. One that goes on for ever is a worker."""
     outline = index.outline(path)
     if outline is None or (scope.kind == "function" and goes_on(outline, scope)):
         return False
@@ -38,8 +38,11 @@ def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> boo
         return True
     if scope.kind != "function" or scope.owner is not None or not depth or not all(_runs_each_time(index, d, scope, path) for d in scope.decorators):
         return False
-    found = [each for each in callers(index, path, scope) if not is_aside(each[0].path)]
-    return bool(found) and all(
+    called = callers(index, path, scope)
+    found = [each for each in called if not is_aside(each[0].path)]
+    if not found:
+        return any(not is_test(at.path) for at, _, _ in called) and not _others(index, path, scope)
+    return all(
         not _is_repeated(at, caller, call, endless=True) if call.at in caller.in_main else runs_as_script(index, at.path, caller, depth - 1)
         for at, caller, call in found
     )

@@ -109,7 +109,9 @@ class Transfer(Values):
                 if state.kept and self.may_wait(step, way):
                     way.update(loc, lent=None, kept=False)
         if (expired := self.expired(step, way)) is not None:
-            way.faults.append(("use of inactive", expired, way.state(expired).poisoned))
+            loc, sure = expired
+            if sure:
+                way.faults.append(("use of inactive", loc, way.state(loc).poisoned))
             way.clear()
             way.raising = "sql"
             if step.error is not None or step.misuse is not None:
@@ -174,15 +176,16 @@ class Transfer(Values):
             case _:
                 yield from self.passed(step, way)
 
-    def expired(self, step: SketchStep, way: Way) -> Loc | None:
-        """The session whose failed flush has expired an object of which a step reads an attribute: that raises. A savepoint expires less."""
+    def expired(self, step: SketchStep, way: Way) -> tuple[Loc, bool] | None:
+        """The session whose failed flush has expired an object of which a step reads an attribute, and whether that surely raises: a column does, of something else
+        it is not known. A savepoint expires less."""
         failed = {loc for loc, state in way.heap.items() if state.txn is INACTIVE and state.poisoned is not None and "nested" not in state.blocks}
         if not failed or self.has_savepoint:
             return None
         for name, attribute in self.reads(step):
             held = way.env.get(name)
-            if isinstance(held, Object) and held.loaded and held.model is not None and held.loc in failed and self.facts.is_column(held.model, attribute):
-                return held.loc
+            if isinstance(held, Object) and held.loaded and held.loc in failed and held.loc is not None:
+                return held.loc, held.model is not None and self.facts.is_column(held.model, attribute)
         return None
 
     def reads(self, step: SketchStep) -> tuple[tuple[str, str], ...]:
