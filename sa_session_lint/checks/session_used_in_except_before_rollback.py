@@ -8,11 +8,13 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute
 from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
-from sa_session_lint.project.handlers import names_caught
+from sa_session_lint.project.handlers import names_caught, rolls_back
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
 from sa_session_lint.typestate.trail import catches, handlers
-from sa_session_lint.walk import children
+
+
+_HIDES = "hides the first error"
 
 
 class SessionUsedInExceptBeforeRollback(FlowCheck):
@@ -34,25 +36,22 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
     def handler(self, step: int, way: Disjunct) -> None:
         """Report the first read in a handler of an object that the failed flush has expired."""
         for loc, state in way.heap:
-            read = self.misread((step, way), loc) if state.txn is INACTIVE and state.poisoned is not None and step not in self.read else None
+            read = self.misread((step, way), loc) if state.txn is INACTIVE and state.poisoned is not None and not state.loaded and step not in self.read else None
             if read is not None:
                 self.read.add(step)
-                self.report(read, self.trail(step, way, loc), name=self.name(way, loc), call=self.code(read))
+                self.report(read, self.trail(step, way, loc), name=self.name(way, loc), call=self.code(read), effect=_HIDES)
 
     def fault(self, met: Met) -> None:
         entered = handlers(self.found, met.step, met.disjunct, met.loc)
         handler = next((each for each in entered if self.holds(self.node(each[0]), self.node(met.step))), entered[-1] if entered else None)
         if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
-            if handler is not None and self.is_guarded(self.node(handler[0]), node):
-                return
-            self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node))
+            guards = self.guards(self.node(handler[0]), node) if handler is not None else []
+            if not any(rolls_back(guard) for guard in guards):
+                effect = _HIDES if not guards else "is not done"
+                self.report(node, self.trail(met.step, met.disjunct, met.loc), name=self.name(met.disjunct, met.loc), call=self.code(node), effect=effect)
 
-    def is_guarded(self, handler: cst.CSTNode, node: cst.CSTNode) -> bool:
-        """Whether a `try` of its own in the handler catches what the use of the session raises, and rolls back: then that hides nothing."""
-        guards = (around for around in self.around_of(handler, node) if isinstance(around, cst.Try) and self.holds(around.body, node))
-        return any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and _rolls_back(each) for guard in guards for each in guard.handlers)
-
-
-def _rolls_back(node: cst.CSTNode) -> bool:
-    return (isinstance(node, cst.Attribute) and node.attr.value == "rollback") or any(_rolls_back(child) for child in children(node))
+    def guards(self, handler: cst.CSTNode, node: cst.CSTNode) -> list[cst.ExceptHandler | cst.ExceptStarHandler]:
+        """The handlers, of a `try` of its own within the handler, that catch what the use of the session raises."""
+        tries = (around for around in self.around_of(handler, node) if isinstance(around, cst.Try) and self.holds(around.body, node))
+        return [each for guard in tries for each in guard.handlers if not FLUSH_ERRORS.isdisjoint(names_caught(each))]

@@ -9,7 +9,7 @@ from sa_session_lint.model.expression import Await, Call
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
-from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught
+from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught, rolls_back
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.trail import came_back, catches, caught, intact, since
@@ -66,11 +66,12 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         return plain is not call and not isinstance(plain, cst.BooleanOperation) and self.holds(test, call)
 
     def is_answered(self, met: Met) -> bool:
-        """Whether a `try` of its own catches what the use raises, and answers by going elsewhere: then nothing is lost but what the first error had lost."""
+        """Whether a `try` of its own catches what the use raises, and answers by a rollback or by going elsewhere: then nothing is lost but what the first error
+        had lost."""
         came, use = since(self.found, met.step, met.disjunct, met.loc, INACTIVE), self.node(met.step)
         for around in self.around_of(self.file.outline.nodes[self.around.at], use):
             if isinstance(around, cst.Try) and self.holds(around.body, use) and (came is None or not self.holds(around, self.node(came))):
-                if any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and self.leaves(each.body) for each in around.handlers):
+                if any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and (rolls_back(each) or self.leaves(each.body)) for each in around.handlers):
                     return True
         return False
 

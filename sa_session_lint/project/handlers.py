@@ -84,3 +84,8 @@ def names_caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[st
         return ("BaseException",)
     types = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
     return tuple(t.value if isinstance(t, cst.Name) else t.attr.value if isinstance(t, cst.Attribute) else "?" for t in types)
+
+
+def rolls_back(node: cst.CSTNode) -> bool:
+    """Whether code reads a `rollback` of something, to call it or to hand it on."""
+    return (isinstance(node, cst.Attribute) and node.attr.value == "rollback") or any(rolls_back(child) for child in children(node))

@@ -139,6 +139,8 @@ def attributes_in(part: object) -> Iterator[tuple[str, str]]:
             yield from attributes_in(key)
         case Row(items) | Text(items):
             for each in items:
+                if isinstance(each, Name) and isinstance(part, Text):
+                    yield each.name, "__str__"
                 yield from attributes_in(each)
         case tuple():
             for each in part:

@@ -196,7 +196,8 @@ class SessionState(NamedTuple):
     its transaction was ended, and `worked` whether the called function did anything else with it.
     `owner` is who is to close it: the function itself ("here"), perhaps beside somebody it was passed to ("passed"), its block ("with"), others.
     `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
-    `pending` tells of work that the next flush sends, and by which it may fail.
+    `pending` tells of work that the next flush sends, and by which it may fail; `loaded`, of a session that failed, that its objects are as they were: it was the
+    COMMIT that failed, when there was nothing to flush.
     """
 
     txn: Txn
@@ -225,6 +226,7 @@ class SessionState(NamedTuple):
     pool: Place | None = None
     unsure: bool = False
     pending: bool = False
+    loaded: bool = False
 
     @property
     def is_over(self) -> bool:

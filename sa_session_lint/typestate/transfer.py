@@ -179,7 +179,7 @@ class Transfer(Values):
     def expired(self, step: SketchStep, way: Way) -> tuple[Loc, bool] | None:
         """The session whose failed flush has expired an object of which a step reads an attribute, and whether that surely raises: a column does, of something else
         it is not known. A savepoint expires less."""
-        failed = {loc for loc, state in way.heap.items() if state.txn is INACTIVE and state.poisoned is not None and "nested" not in state.blocks}
+        failed = {loc for loc, state in way.heap.items() if state.txn is INACTIVE and state.poisoned is not None and not state.loaded and "nested" not in state.blocks}
         if not failed or self.has_savepoint:
             return None
         for name, attribute in self.reads(step):

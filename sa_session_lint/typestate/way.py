@@ -185,7 +185,7 @@ class Way:
         raise_ = [
             self._arrived(
                 loc, txn=txn, poisoned=state.poisoned if txn is not INACTIVE or operation == "nested" else at, fresh=False, pending=left and txn is not INACTIVE,
-                unsure=state.unsure or (txn is CONN and state.txn is not CONN),
+                unsure=state.unsure or (txn is CONN and state.txn is not CONN), loaded=txn is INACTIVE and operation == "commit" and not state.pending,
             )
             for txn in raised_to
         ]
