@@ -141,6 +141,9 @@ def _bound(alias: cst.ImportAlias) -> str:
     return name.value
 
 
+_FORMATTED = re.compile(r"\b[fF][rR]?(\"[^\"\n]*\"|'[^'\n]*')")
+
+
 def renamed(files: Files) -> Files:
     """Every identifier that the project defines, under a name that says nothing."""
     outlines = {path: outline(path, cst.parse_module(text)) for path, text in files.items() if path.endswith(".py")}
@@ -149,6 +152,7 @@ def renamed(files: Files) -> Files:
     for found in outlines.values():
         own |= _defined(found)
         kept |= _foreign(found)
+    kept |= {name for text in files.values() for string in _FORMATTED.findall(text) for name in re.findall(r"\{(\w+)", string)}  # its text is not code to `_CODE`
     new = {name: f"v{number}" for number, name in enumerate(sorted(own - kept))}
 
     def swap(match: re.Match[str]) -> str:
