@@ -28,6 +28,8 @@ _ASKING = frozenset({"wraps", "update_wrapper", "iscoroutinefunction", "callable
 """What a decorator may do with what it decorates, and nothing comes of it."""
 _JOBS = frozenset({"task", "shared_task", "periodic_task", "actor", "scheduled_job"})
 """Last names of the decorators by which workers and schedulers find what they run."""
+_SENT = frozenset({"task", "shared_task", "actor"})
+"""Of these, those whose functions run when somebody sends them, or a schedule does."""
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.object"})
 _MOST = 60
 """The mentions of a name, and the functions on the way, up to which it is worth while to follow them."""
@@ -122,6 +124,17 @@ def _is_job(index: Index, outline: Outline, scope: Scope) -> bool:
     return bool(named) and named <= adding and named.isdisjoint(called)
 
 
+def _is_unsent(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether it is a task of a worker that nothing names but its definition and tests: nobody sends it, and no schedule has it. By a computed name any may be sent."""
+    made = [called_name(each.function if isinstance(each, Call) else each) for each in scope.decorators]
+    if scope.owner is not None or len(made) != 1 or made[0] not in _SENT or any(isinstance(each, Call) and each.keyword("name") is not None for each in scope.decorators):
+        return False
+    found = entry(index, outline, scope)
+    if found is None or found.kind != "task" or index.files_with("send_task"):
+        return False
+    return not is_started(index, scope.name) and all(is_test(one.path) for one in mentions(index, scope.name))
+
+
 def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:
     """Whether it is a method that nothing names, of a class that is made: whoever is given its object may call it, as a server does with its handler."""
     found = _function(index, path, unit)
@@ -149,6 +162,8 @@ def _users(index: Index, path: str, unit: str, depth: int) -> set[tuple[str, str
         return set()
     if scope is None or _is_called_from_outside(index, outline, scope) or (may_be_loaded(index, path) and not _is_in_use(index, outline, scope)):
         return None
+    if _is_unsent(index, outline, scope):
+        return set()
     if not all(_is_plain(index, outline, each) for each in scope.decorators):
         routers = [router_of(index, outline, each) for each in scope.decorators]
         gone = scope.owner is None and all(each is not None and not is_included(index, outline, each) for each in routers)
