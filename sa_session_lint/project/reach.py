@@ -30,6 +30,7 @@ _JOBS = frozenset({"task", "shared_task", "periodic_task", "actor", "scheduled_j
 """Last names of the decorators by which workers and schedulers find what they run."""
 _SENT = frozenset({"task", "shared_task", "actor"})
 """Of these, those whose functions run when somebody sends them, or a schedule does."""
+_SENDING = ("delay", "apply_async", "send_with_options")
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.object"})
 _MOST = 60
 """The mentions of a name, and the functions on the way, up to which it is worth while to follow them."""
@@ -125,14 +126,16 @@ def _is_job(index: Index, outline: Outline, scope: Scope) -> bool:
 
 
 def _is_unsent(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether it is a task of a worker that nothing names but its definition and tests: nobody sends it, and no schedule has it. By a computed name any may be sent."""
+    """Whether it is a task of a worker that nothing names but its definition and tests, in a project that sends others: nobody sends it, and no schedule has it.
+    By a computed name any may be sent."""
     made = [called_name(each.function if isinstance(each, Call) else each) for each in scope.decorators]
     if scope.owner is not None or len(made) != 1 or made[0] not in _SENT or any(isinstance(each, Call) and each.keyword("name") is not None for each in scope.decorators):
         return False
     found = entry(index, outline, scope)
     if found is None or found.kind != "task" or index.files_with("send_task"):
         return False
-    return not is_started(index, scope.name) and all(is_test(one.path) for one in mentions(index, scope.name))
+    sending = any(not is_test(path) and path != outline.path for word in _SENDING for path in index.files_with(word))
+    return sending and not is_started(index, scope.name) and all(is_test(one.path) for one in mentions(index, scope.name))
 
 
 def _is_handed_over(index: Index, path: str, unit: str, depth: int) -> bool:
