@@ -50,8 +50,8 @@ _TEXT = re.compile(r"""(\w+)\s*=\s*f?["']""")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
-_WSGI = ("flask", "django", "pyramid", "bottle", "cherrypy", "falcon")
-_ASGI = ("fastapi", "starlette", "litestar", "quart", "sanic", "aiohttp", "tornado", "streamlit")
+_WSGI = ("flask", "django", "pyramid", "bottle", "cherrypy", "falcon", "streamlit")
+_ASGI = ("fastapi", "starlette", "litestar", "quart", "sanic", "aiohttp", "tornado")
 _SYNCHRONOUS = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_WSGI).encode() + rb")\b")
 _CONCURRENT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_ASGI).encode() + rb")\b")
 
@@ -106,7 +106,7 @@ def is_all_unpooled(index: Index) -> bool:
 
 
 def is_roomy(index: Index) -> bool:
-    """Whether a project serves requests by WSGI alone: a worker of such a server does few of them at a time, fewer than half of what a pool holds, unless it is set up
+    """Whether a project serves requests by WSGI, or Streamlit, alone: a worker of such a server does few of them at a time, fewer than half of what a pool holds, unless it is set up
     otherwise outside of the code. https://docs.gunicorn.org/en/stable/design.html, https://docs.sqlalchemy.org/en/20/core/pooling.html"""
 
     def search() -> bool:

@@ -149,6 +149,8 @@ class Methods:
         write = (name in WRITES and operation != "none" and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
         flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
         back, raised = way.operate(loc, operation, at, write, flushes)
+        if name == "connection" and state.txn is CONN:
+            raised = []  # it is the one that the session has
         value: Abstract = None
         if name in {"connection", "get_transaction", "get_nested_transaction"}:
             value = Handle(loc, "nested" if name == "get_nested_transaction" else "begin" if name == "get_transaction" else "connection", at)
@@ -192,6 +194,8 @@ class Methods:
                 return [(each, None) for each in back], by_sql(raised)
             if kind == "connection":
                 way.update(loc, unsaved=None)
+                if name == "close" and way.state(loc).txn is CONN:
+                    way.update(loc, txn=ANY, given_back=True)  # `session.connection().close()` gives it back
             if kind == "nested" and name == "commit":
                 back, raised = way.operate(loc, "sql" if way.state(loc).txn is INACTIVE else "flush", at)
                 return [(each, None) for each in back], by_sql(raised)
