@@ -13,6 +13,7 @@ from sqlalchemy.orm import declarative_base, sessionmaker
 Base = declarative_base()
 engine = create_engine("sqlite://")
 SessionLocal = sessionmaker(engine)
+outside = [print].pop()  # code that nobody can read: a run puts its own here
 
 
 class Thing(Base):
