@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sa_session_lint.checks.wait_check import WaitCheck
-from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.verdict import firsts
 
@@ -16,5 +15,4 @@ class SessionHeldAcrossRequest(WaitCheck):
     def wanted(self, waits: dict[Met, list[int]]) -> Iterable[Met]:
         """The first of the slow calls, where none of them is long."""
         long = {step for met, steps in waits.items() if self.is_long(met) for step in steps}
-        by_itself = runs_by_itself(self.index, self.file.outline, self.around)
-        return (met for met in firsts(waits) if met.step not in long and not (by_itself and self.state(met).unsaved is None))
+        return (met for met in firsts(waits) if met.step not in long)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.expression import Await
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_unpooled, takes_lock
+from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.project.slowness import is_long, is_passed
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met
@@ -36,9 +38,14 @@ class WaitCheck(FlowCheck):
     def is_minded(self, met: Met) -> bool:
         """Whether others may have to wait for the connection that is held, or for the rows that were written."""
         state = self.state(met)
-        if state.unsaved is None and is_local(self.index):
+        if state.unsaved is None and (is_local(self.index) or self.is_alone(met)):
             return False
         return not (is_all_unpooled(self.index) if state.maker is None else is_unpooled(self.index, state.maker))
+
+    def is_alone(self, met: Met) -> bool:
+        """Whether nobody else asks for connections meanwhile: synchronous work of a coroutine keeps its event loop to itself, and a worker does one task at a time."""
+        waited = isinstance(self.found.sketch.steps[met.step].value, Await) or self.found.sketch.steps[met.step].op in {"await", "enter", "next"}
+        return (self.around.is_async and not waited) or runs_by_itself(self.index, self.file.outline, self.around)
 
     def is_long(self, met: Met) -> bool:
         """Whether the function waits long, or again and again, for as long as the connection is held."""
