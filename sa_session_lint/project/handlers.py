@@ -60,22 +60,45 @@ def reads(handler: cst.CSTNode) -> Iterator[cst.Attribute]:
 
 
 def may_raise(index: Index, handler: cst.CSTNode, scope: Scope, path: str) -> bool:
-    """Whether a handler of a failed flush reads an attribute of what may be an object of a mapped class that was loaded: any but one made here."""
+    """Whether a handler of a failed flush reads an attribute of what may be an object of a mapped class that was loaded: any but one made here. To format an
+    object is to read it; what is formatted may be one if its attributes are read elsewhere in the function."""
     caught = handler.name.name if isinstance(handler, (cst.ExceptHandler, cst.ExceptStarHandler)) and handler.name is not None else None
-    for read in reads(handler):
-        name = read.value.value if isinstance(read.value, cst.Name) else ""
-        own = any(parameter.name == name for parameter in scope.parameters[1 if scope.owner is not None else 0 :])
-        bindings = [binding for binding in scope.bindings.get(name, ()) if binding.how != "annotation"]
-        if (isinstance(caught, cst.Name) and name == caught.value) or not (own or bindings) or any(binding.how == "import" for binding in bindings):
-            continue
-        if bindings and not own and all(isinstance(b.value, Call) and isinstance(index.value(b.value.function, scope, path), Class) for b in bindings):
-            continue  # what was made here stays readable
-        if any(isinstance(call.function, Attribute) and call.function.name == "add" and Name(name) in call.arguments for call in scope.calls):
-            continue  # and so does what is added here: who adds an object has it from somewhere else
-        value = index.value(Name(name), scope, path)
-        if value is UNKNOWN or (isinstance(value, Instance) and is_column(index, Class(value.path, value.qualname), read.attr.value)):
-            return True
-    return False
+    ignored = caught.value if isinstance(caught, cst.Name) else None
+    found = index.outline(path)
+    asked_of = set(_asked_of(found.nodes[scope.at])) if found is not None and scope.kind == "function" else set()
+    asked = [(read.value.value, read.attr.value) for read in reads(handler) if isinstance(read.value, cst.Name)]
+    asked += [(name, "__str__") for name in _formatted(handler) if name in asked_of]
+    return any(name != ignored and _may_be_loaded(index, name, attribute, scope, path) for name, attribute in asked)
+
+
+def _formatted(node: cst.CSTNode) -> Iterator[str]:
+    """The names that stand in f-strings by themselves."""
+    if isinstance(node, cst.FormattedStringExpression) and isinstance(node.expression, cst.Name):
+        yield node.expression.value
+    for child in children(node):
+        yield from _formatted(child)
+
+
+def _asked_of(node: cst.CSTNode) -> Iterator[str]:
+    """The names of which an attribute is read, and not called."""
+    for child in children(node):
+        if isinstance(child, cst.Attribute) and isinstance(child.value, cst.Name) and not (isinstance(node, cst.Call) and node.func is child):
+            yield child.value.value
+        yield from _asked_of(child)
+
+
+def _may_be_loaded(index: Index, name: str, attribute: str, scope: Scope, path: str) -> bool:
+    """Whether a name of a function may hold an object that came from the database, and the attribute be one that a failed flush expires."""
+    own = any(parameter.name == name for parameter in scope.parameters[1 if scope.owner is not None else 0 :])
+    bindings = [binding for binding in scope.bindings.get(name, ()) if binding.how != "annotation"]
+    if not (own or bindings) or any(binding.how == "import" for binding in bindings):
+        return False
+    if bindings and not own and all(isinstance(b.value, Call) and isinstance(index.value(b.value.function, scope, path), Class) for b in bindings):
+        return False  # what was made here stays readable
+    if any(isinstance(call.function, Attribute) and call.function.name == "add" and Name(name) in call.arguments for call in scope.calls):
+        return False  # and so does what is added here: who adds an object has it from somewhere else
+    value = index.value(Name(name), scope, path)
+    return value is UNKNOWN or (isinstance(value, Instance) and (attribute == "__str__" or is_column(index, Class(value.path, value.qualname), attribute)))
 
 
 def names_caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[str, ...]:
