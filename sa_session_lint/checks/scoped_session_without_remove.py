@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.model.expression import Attribute, Call, Name
+from sa_session_lint.model.expression import Attribute, Call, Enter, Name
 from sa_session_lint.model.value import Place, Registry, Session
 from sa_session_lint.project.entry import entry, reached
 from sa_session_lint.project.outline import Scope
@@ -50,15 +50,20 @@ class ScopedSessionWithoutRemove(Check):
     def ends_here(self, scope: Scope, call: Call) -> bool:
         """Whether a registry made in a function is ended there, or handed to somebody who may do so."""
         name = name_of(scope, call)
-        if name is None or is_handed_on(scope, name):
+        if name is None or is_handed_on(scope, name) or any(isinstance(given.value, Call) and given.value.function == Name(name) for given in scope.returns):
             return True
-        products = {n for n, bs in scope.bindings.items() if any(isinstance(b.value, Call) and b.value.function == Name(name) for b in bs)}
-        if any(is_handed_on(scope, product) for product in products):
+        products = {n for at in (scope, self.file.outline.module) for n, bs in at.bindings.items() if any(isinstance(b.value, Call) and b.value.function == Name(name) for b in bs)}
+        if any(product in scope.outer or is_handed_on(scope, product) for product in products) or self.is_lent(scope, name):
             return True
         for done in scope.calls:
             if isinstance(done.function, Attribute) and done.function.name in {"remove", "close"}:
                 return True
         return not any(c.function == Name(name) or (isinstance(c.function, Attribute) and c.function.value == Name(name)) for c in scope.calls)
+
+    def is_lent(self, scope: Scope, name: str) -> bool:
+        """Whether the registry works on a connection that it is given: `registry.configure(bind=connection)`. That is for whoever has opened it to give back."""
+        binds = [call.keyword("bind") for call in scope.calls if call.function == Attribute(Name(name), "configure")]
+        return any(isinstance(bind, Name) and any(isinstance(b.value, Enter) for b in scope.bindings.get(bind.name, ())) for bind in binds)
 
     def thread_ends(self, framework: str) -> bool:
         """Whether a server starts a thread for each job: its session goes when the thread does."""
