@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.expression import OPAQUE, Attribute, Call, Const, Expression, Item, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.interest import may_matter
@@ -41,8 +41,9 @@ class CalleeEndsCallersTransaction(FlowCheck):
                     self.report(ending, trail, call=f"with {self.code(ending)}" if isinstance(ending, cst.WithItem) else self.code(ending), function=around.name)
 
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
-        """Whether the end of the transaction hangs on a parameter."""
+        """Whether the end of the transaction hangs on a parameter, or on what was taken out of one: `commit = kw.pop("commit", False)`."""
         names = {parameter.name for parameter in self.around.parameters}
+        names |= {name for name, bindings in self.around.bindings.items() if any(_root(_looked_into(binding.value)) in names for binding in bindings)}
         return any(reads_any(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
 
 
@@ -60,6 +61,14 @@ def _root(expression: Expression) -> str | None:
     while isinstance(expression, (Attribute, Call)):
         expression = expression.value if isinstance(expression, Attribute) else expression.function
     return expression.name if isinstance(expression, Name) else None
+
+
+def _looked_into(value: Expression) -> Expression:
+    """What an item, or a call such as `kw.pop("commit")`, is taken from."""
+    match value:
+        case Item(of, Const()) | Call(Attribute(of, "pop" | "get"), (Const(), *_), _):
+            return of
+    return OPAQUE
 
 
 def _is_opened(scope: Scope, name: str | None) -> bool:

@@ -205,7 +205,8 @@ class Values:
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
         if isinstance(value, Registry):
-            return self.known(("ambient", value.place), way, self.shared(value, value.place))
+            promised = value.place.at == 0  # by an annotation, which two registries may share
+            return self.known(("ambient", (promised and dotted(expression)) or value.place), way, self.shared(value, value.place))
         if isinstance(value, Session) and isinstance(expression, (Name, Attribute)):
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
