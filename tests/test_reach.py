@@ -55,6 +55,12 @@ REACHED = {
     "named by a string": {"main.py": f"import jobs\n{ROUTE}return send('jobs.job')\n"},
     "in a formatted string": {"main.py": f"from jobs import job\n{ROUTE}return f'{{job()}}'\n"},
     "through all names of its module": {"main.py": f"from jobs import *\n{ROUTE}return job()\n"},
+    "by a loader that asks for all": {
+        "main.py": f"import load\nimport jobs\n{APP}", "load.py": "from importlib import import_module\n\ndef load(name):\n    module = import_module(name)\n    return [getattr(module, each) for each in dir(module)]\n",
+    },
+    "by a loader that asks for it": {
+        "main.py": f"import load\nimport jobs\n{APP}", "load.py": "from importlib import import_module\n\ndef load(name):\n    return getattr(import_module(name), 'job', None)\n",
+    },
     "through others": {"main.py": f"from jobs import first\n{ROUTE}return first()\n", "jobs.py": f"{JOB}\ndef first():\n    return second()\n\ndef second():\n    return job()\n"},
     "by a statement of its module": {"main.py": f"import jobs\n{APP}", "jobs.py": f"{JOB}\nstarted = job()\n"},
     "in what starts the project": {"main.py": f"import jobs\n{APP}", "Procfile": "worker: rq worker --job jobs.job\n"},
@@ -69,6 +75,10 @@ REACHED = {
 }  # fmt: skip
 
 LEFT = {
+    "by a loader that asks for others": {
+        "main.py": f"import load\nimport jobs\n{APP}",
+        "load.py": "from importlib import import_module\n\ndef load(name):\n    module = import_module(name)\n    return getattr(module, \"plugin\", None) or getattr(module, 'other')\n",
+    },
     "imported only": {"main.py": f"from jobs import job\n{APP}"},
     "named in a docstring": {"main.py": f'"""Does what job does."""\nimport jobs\n{APP}'},
     "named in a comment": {"main.py": f"import jobs  # job() is gone\n{APP}"},

@@ -29,7 +29,11 @@ ENTRIES = frozenset({"main", "run", "cli", "handler", "lambda_handler", "create_
 _FOLDERS = ("", "bin", "scripts", "docker", "deploy")
 _LARGE = 200_000
 _MOST = 300
-_COMPUTED = re.compile(rb"(?:" + "|".join(_DYNAMIC).encode() + rb")\(\s*(?![bru]?[\"'][\w.]*[\"'])")
+_TAKING = re.compile(
+    rb"getmembers|import_string|load_extension|find_modules|__subclasses__|__dict__|entry_points|(?<!\w)(?:dir|vars)\(|getattr\(\s*[\w.]+\s*,(?!\s*[bru]?[\"'])"
+)
+"""How what a module has is taken from it without its name."""
+_COMPUTED = re.compile(rb"(?:" + "|".join(_DYNAMIC).encode() + rb")\((?!\s*[bru]?[\"'][\w.]*[\"'])")
 
 
 def applications(index: Index) -> frozenset[str]:
@@ -122,9 +126,15 @@ def _starting(index: Index) -> str:
     return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
 
-def may_be_loaded(index: Index, path: str) -> bool:
-    """Whether some file may import a module by a computed name."""
-    return any(_may_load(index, file, path) for file in _loaders(index))
+def may_be_loaded(index: Index, path: str, name: str | None = None) -> bool:
+    """Whether some file may import a module by a computed name, and take what goes by `name` out of it."""
+    return any(_may_load(index, file, path) and (name is None or _may_take(index, file, name)) for file in _loaders(index))
+
+
+def _may_take(index: Index, loader: str, name: str) -> bool:
+    """Whether a file that imports modules by computed names may take a function or class of a name from them: it asks for it, for names that it computes, or for all."""
+    data = index.data(loader) or b""
+    return _TAKING.search(data) is not None or re.search(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", data) is not None
 
 
 def _loaders(index: Index) -> list[str]:

@@ -163,7 +163,7 @@ def _users(index: Index, path: str, unit: str, depth: int) -> set[tuple[str, str
     scope = outline.scopes.get(unit)
     if scope is not None and _is_defined_anew(scope):
         return set()
-    if scope is None or _is_called_from_outside(index, outline, scope) or (may_be_loaded(index, path) and not _is_in_use(index, outline, scope)):
+    if scope is None or _is_called_from_outside(index, outline, scope) or (may_be_loaded(index, path, (scope.owner or scope).name) and not _is_in_use(index, outline, scope)):
         return None
     if _is_unsent(index, outline, scope):
         return set()
