@@ -33,6 +33,7 @@ _TAKING = re.compile(
     rb"getmembers|import_string|load_extension|find_modules|__subclasses__|__dict__|entry_points|(?<!\w)(?:dir|vars)\(|getattr\(\s*[\w.]+\s*,(?!\s*[bru]?[\"'])"
 )
 """How what a module has is taken from it without its name."""
+_ASKING = re.compile(rb"getattr\(\s*[\w.]+\s*,\s*[bru]?[\"']")
 _COMPUTED = re.compile(rb"(?:" + "|".join(_DYNAMIC).encode() + rb")\((?!\s*[bru]?[\"'][\w.]*[\"'])")
 
 
@@ -132,9 +133,10 @@ def may_be_loaded(index: Index, path: str, name: str | None = None) -> bool:
 
 
 def _may_take(index: Index, loader: str, name: str) -> bool:
-    """Whether a file that imports modules by computed names may take a function or class of a name from them: it asks for it, for names that it computes, or for all."""
+    """Whether a file that imports modules by computed names may take a function or class of a name from them: it asks for it, for names that it computes, or for all;
+    or it asks for none, and hands the modules on."""
     data = index.data(loader) or b""
-    return _TAKING.search(data) is not None or re.search(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", data) is not None
+    return _TAKING.search(data) is not None or _ASKING.search(data) is None or re.search(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", data) is not None
 
 
 def _loaders(index: Index) -> list[str]:
