@@ -8,7 +8,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute
 from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
-from sa_session_lint.project.handlers import names_caught, rolls_back
+from sa_session_lint.project.handlers import names_caught, recovers, rolls_back
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
 from sa_session_lint.typestate.trail import catches, handlers
@@ -37,7 +37,7 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
         """Report the first read in a handler of an object that the failed flush has expired."""
         for loc, state in way.heap:
             read = self.misread((step, way), loc) if state.txn is INACTIVE and state.poisoned is not None and not state.loaded and step not in self.read else None
-            if read is not None:
+            if read is not None and state.poisoned is not None and not recovers(self.index, state.poisoned):
                 self.read.add(step)
                 self.report(read, self.trail(step, way, loc), name=self.name(way, loc), call=self.code(read), effect=_HIDES)
 
@@ -46,6 +46,9 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
         handler = next((each for each in entered if self.holds(self.node(each[0]), self.node(met.step))), entered[-1] if entered else None)
         if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
+            failed = self.state(met).poisoned
+            if failed is not None and recovers(self.index, failed):
+                return
             guards = self.guards(self.node(handler[0]), node) if handler is not None else []
             if not any(rolls_back(guard) for guard in guards):
                 effect = _HIDES if not guards else "is not done"

@@ -9,7 +9,7 @@ from sa_session_lint.model.expression import Await, Call
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
-from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught, rolls_back
+from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught, recovers, rolls_back
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.trail import came_back, catches, caught, intact, since
@@ -26,7 +26,7 @@ class SwallowedErrorWithoutRollback(FlowCheck):
     def fault(self, met: Met) -> None:
         """Report what comes first after an error; what comes later fails for the same mistake."""
         failed = self.state(met).poisoned
-        if failed is None or not self.is_told(met, failed) or self.is_mended(met):
+        if failed is None or not self.is_told(met, failed) or self.is_mended(met) or recovers(self.index, failed):
             return
         if self.may_raise(met, failed) or self.is_asked(met) or self.is_answered(met):
             return

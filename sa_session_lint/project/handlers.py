@@ -15,7 +15,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import UNKNOWN, Class, Instance, Place
 from sa_session_lint.project.mapping import is_column
-from sa_session_lint.project.usage import caller_at
+from sa_session_lint.project.usage import called_name, caller_at
 from sa_session_lint.walk import children, path_between
 
 if TYPE_CHECKING:
@@ -112,3 +112,21 @@ def names_caught(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> tuple[st
 def rolls_back(node: cst.CSTNode) -> bool:
     """Whether code reads a `rollback` of something, to call it or to hand it on."""
     return (isinstance(node, cst.Attribute) and node.attr.value == "rollback") or any(rolls_back(child) for child in children(node))
+
+
+def recovers(index: Index, failed: Place) -> bool:
+    """Whether what failed is a `commit()`, and the project has a class of sessions whose `commit` rolls back when it fails: any session may be one of those."""
+    found = index.outline(failed.path)
+    node = found.nodes[failed.at] if found is not None else None
+    if not (isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "commit"):
+        return False
+
+    def search() -> bool:
+        commits = (
+            (outline, scope)
+            for outline, scope in index.scopes_with("commit", "rollback", "super")
+            if scope.name == "commit" and scope.owner is not None and any((called_name(base) or "").endswith("Session") for base in scope.owner.bases)
+        )
+        return any(rolls_back(outline.nodes[scope.at]) for outline, scope in commits)
+
+    return index.once(("recovers",), search)
