@@ -13,7 +13,6 @@ from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
 from sa_session_lint.typestate.trail import catches, handlers
 
-
 _HIDES = "hides the first error"
 
 

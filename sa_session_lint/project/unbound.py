@@ -13,11 +13,11 @@ from sa_session_lint.project.outline import Outline
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
-_EVERYWHERE = frozenset(dir(builtins)) | frozenset(
-    "BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError WindowsError "
-    "apply basestring buffer cmp coerce execfile file intern long raw_input reduce reload unichr unicode xrange "
-    "_ gettext ngettext get_ipython get_config display reveal_type reveal_locals spark dbutils".split()
-)
+_EVERYWHERE = frozenset(dir(builtins)) | {
+    "BaseExceptionGroup", "EncodingWarning", "ExceptionGroup", "PythonFinalizationError", "WindowsError", "apply", "basestring", "buffer", "cmp", "coerce", "execfile",
+    "file", "intern", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange", "_", "gettext", "ngettext", "get_ipython", "get_config", "display",
+    "reveal_type", "reveal_locals", "spark", "dbutils",
+}  # fmt: skip
 """What is there without being bound: builtins of every Python, and what shells, gettext and configuration loaders put there.
 https://docs.python.org/3/library/functions.html"""
 
