@@ -12,7 +12,7 @@ from mutation.function import Body, Held
 from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below, called, calls, code, mentions, runs, statement, statements, works
 from sa_session_lint.model.value import Session
 from sa_session_lint.project.modules import is_aside
-from sa_session_lint.project.pooling import is_local
+from sa_session_lint.project.pooling import is_local, is_roomy
 from sa_session_lint.project.reach import runs_by_itself
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
@@ -50,17 +50,22 @@ def _then(f: Body, held: Held, text: str) -> Iterator[Swaps]:
         yield {held.line: [held.line, *statements(text.replace("SESSION", held.name))]}
 
 
+def _is_alone(f: Body) -> bool:
+    """Whether all that leads to a function does one thing at a time."""
+    return runs_by_itself(f.index, f.outline, f.outline.scope_of[id(f.function)])
+
+
 def wait_within(f: Body) -> Made:
-    """A wait is no mistake for certain where a project works on SQLite files alone."""
-    for held in f.held if not is_local(f.index) else ():
-        for text in WAITS_OF_COROUTINES + WAITS[:1] if f.function.asynchronous else WAITS:
+    """A wait is no mistake for certain where a project works on SQLite files alone, nor where a process does one thing at a time."""
+    for held in f.held if not is_local(f.index) and not _is_alone(f) else ():
+        for text in WAITS_OF_COROUTINES if f.function.asynchronous else WAITS:
             for swaps in _then(f, held, text):
                 yield "session-held-across-slow-call", swaps
 
 
 def open_second(f: Body) -> Made:
-    """A second session is no mistake for certain where a process does one thing at a time."""
-    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)) or runs_by_itself(f.index, f.outline, f.outline.scope_of[id(f.function)]):
+    """A second session is no mistake for certain where a process does one thing at a time, or few."""
+    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)) or _is_alone(f) or (is_roomy(f.index) and not f.function.asynchronous):
         return
     for held in f.held:
         o = held.owned
