@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series, Star
-from sa_session_lint.model.value import Class, External
+from sa_session_lint.model.value import UNKNOWN, Class, External
 from sa_session_lint.typestate.state import Object
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def has_entities(of: Values, call: Call) -> bool:
 
 
 def asks_entity(of: Values, argument: Expression) -> bool:
-    """Whether a column of a query is a class of the project, itself or within `select()`."""
+    """Whether a column of a query is a class of the project, itself or within `select()`; or what a function is given as a parameter: `db.query(model)`."""
     if isinstance(argument, Star):
         return False
     if isinstance(argument, Call):
@@ -104,4 +104,5 @@ def asks_entity(of: Values, argument: Expression) -> bool:
         if isinstance(value, External) and value.dotted.rpartition(".")[2] == "select":
             return any(asks_entity(of, inner) for inner in argument.arguments)
         return False
-    return isinstance(of.value(argument), Class)
+    value = of.value(argument)
+    return isinstance(value, Class) or (value is UNKNOWN and isinstance(argument, Name) and any(name == argument.name for name, _ in of.sketch.parameters))
