@@ -43,7 +43,7 @@ from sa_session_lint.typestate.state import (
     objects_in,
     sessions_in,
 )
-from sa_session_lint.typestate.statements import has_entities, is_dml, is_ending, is_new, model_of
+from sa_session_lint.typestate.statements import has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
 from sa_session_lint.typestate.way import Outcome, Way
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Methods:
         if name in {"connection", "get_transaction", "get_nested_transaction"}:
             value = Handle(loc, "nested" if name == "get_nested_transaction" else "begin" if name == "get_transaction" else "connection", at)
         elif name == "query":
-            value = Rows(loc, "query", has_entities(self.of, call), model_of(self.of, call) if len(call.arguments) == 1 else None)
+            value = Rows(loc, "query", has_entities(self.of, call) or (None if may_have_entities(self.of, call) else False), model_of(self.of, call) if len(call.arguments) == 1 else None)
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
             entities = has_entities(self.of, call)
@@ -206,7 +206,7 @@ class Methods:
 
 def objects(rows: Rows, name: str) -> Abstract:
     """What a method of a Query or Result takes out of it, as far as that is followed: an object or row, or a list of such."""
-    if not rows.entities or name not in GIVING:
+    if rows.entities is False or name not in GIVING:
         return None
     found = Object(rows.model, rows.loc, loaded=True)
     return found if name in SINGLE else Group((found,), open=True)

@@ -76,11 +76,11 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A query that is not sent ("query"), a result that is not read ("result"), or a generator over either ("lazy")."""
+    """A query that is not sent ("query"), a result that is not read ("result"), or a generator over either ("lazy"); `entities`: of objects, or of who knows what (None)."""
 
     loc: Loc
     kind: str
-    entities: bool = True
+    entities: bool | None = True
     model: Class | None = None
 
 

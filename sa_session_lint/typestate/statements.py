@@ -92,8 +92,15 @@ def has_entities(of: Values, call: Call) -> bool:
     return False if not call.arguments else any(asks_entity(of, argument) for argument in call.arguments)
 
 
+def may_have_entities(of: Values, call: Call) -> bool:
+    """Whether a query asks for what the function was given, which may be a class or a column: `session.query(model)`."""
+    if len(call.arguments) != 1 or not isinstance(argument := call.arguments[0], Name):
+        return False
+    return of.value(argument) is UNKNOWN and any(name == argument.name for name, _ in of.sketch.parameters)
+
+
 def asks_entity(of: Values, argument: Expression) -> bool:
-    """Whether a column of a query is a class of the project, itself or within `select()`; or what a function is given as a parameter: `db.query(model)`."""
+    """Whether a column of a query is a class of the project, itself or within `select()`."""
     if isinstance(argument, Star):
         return False
     if isinstance(argument, Call):
@@ -104,5 +111,4 @@ def asks_entity(of: Values, argument: Expression) -> bool:
         if isinstance(value, External) and value.dotted.rpartition(".")[2] == "select":
             return any(asks_entity(of, inner) for inner in argument.arguments)
         return False
-    value = of.value(argument)
-    return isinstance(value, Class) or (value is UNKNOWN and isinstance(argument, Name) and any(name == argument.name for name, _ in of.sketch.parameters))
+    return isinstance(of.value(argument), Class)
