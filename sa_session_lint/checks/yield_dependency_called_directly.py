@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from sa_session_lint.checks.check import Check
+from sa_session_lint.checks.check import Check, File
 from sa_session_lint.finding import Note
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Enter, Expression, Name
 from sa_session_lint.model.value import External, Generator, Method, Place, Session, Value
@@ -19,6 +19,7 @@ from sa_session_lint.project.usage import callers
 from sa_session_lint.walk import children
 
 _OF_GENERATORS = frozenset({"close"})
+_BINDS = frozenset({"bind", "get_bind"})
 _ENDINGS = frozenset({"close", "aclose", "remove"})
 
 _DROPPED = "its generator is dropped and closes the session, which then opens again with nobody to close it"
@@ -31,7 +32,13 @@ _NO_AWAITABLE = "a generator cannot be awaited, a TypeError follows"
 
 
 class YieldDependencyCalledDirectly(Check):
+    def __init__(self, file: File) -> None:
+        super().__init__(file)
+        self.asked_for_bind: set[int] = set()
+
     def visit_Call(self, node: cst.Call) -> None:
+        if id(node) in self.asked_for_bind:
+            return
         function = self.value(node.func)
         dropped: cst.BaseExpression | None = None
         asked = function.dotted if isinstance(function, External) else None
@@ -55,6 +62,8 @@ class YieldDependencyCalledDirectly(Check):
             self.tell(node, made, _DROPPED)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
+        if node.attr.value in _BINDS:
+            self.asked_for_bind.add(id(node.value))  # an engine is read from the session, and the session dropped with its generator
         if node.attr.value in SESSION_CALLS - _OF_GENERATORS:
             self.taken_for_a_session(node.value, node, _NO_METHOD)
 
