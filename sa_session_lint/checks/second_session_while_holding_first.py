@@ -32,7 +32,7 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
     def is_alone(self, first: Place | None) -> bool:
         """Whether nobody else, or but a few, ask for connections while the first session holds one: synchronous work of a coroutine keeps its event loop to
         itself, a worker does one task at a time, and one of a WSGI server few requests."""
-        if is_roomy(self.index) and not self.around.is_async:
+        if is_roomy(self.index, self.file.path) and not self.around.is_async:
             return True
         holder = caller_at(self.index, first) if first is not None else None
         if holder is None:

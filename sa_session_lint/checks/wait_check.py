@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Await
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_unpooled, takes_lock
+from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_roomy, is_unpooled, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.project.slowness import is_long, is_passed
 from sa_session_lint.project.tracking import engine_of, followed
@@ -48,12 +48,17 @@ class WaitCheck(FlowCheck):
         return (self.around.is_async and not waited) or runs_by_itself(self.index, self.file.outline, self.around)
 
     def is_long(self, met: Met) -> bool:
-        """Whether the function waits long, or again and again, for as long as the connection is held."""
-        return self.calls_long(met) or comes_again(self.found, met.step, met.loc)
+        """Whether the function waits long, or again and again, for as long as the connection is held. Where there are more connections than requests are served
+        at a time, and nothing was written, what is asked again and again harms nobody."""
+        return self.calls_long(met) or (not self.is_spare(met) and comes_again(self.found, met.step, met.loc))
 
     def calls_long(self, met: Met) -> bool:
         value = self.found.sketch.steps[met.step].value
-        return value is not None and is_long(self.index, value, self.around, self.file.path)
+        return value is not None and is_long(self.index, value, self.around, self.file.path, again=not self.is_spare(met))
+
+    def is_spare(self, met: Met) -> bool:
+        """Whether there are more connections than requests that are served at a time, and nothing was written."""
+        return self.state(met).unsaved is None and is_roomy(self.index, self.file.path) and not self.around.is_async
 
     def is_sure(self, step: SketchStep) -> bool:
         """Whether the function that is called with the session waits on every way through it."""

@@ -105,17 +105,23 @@ def is_all_unpooled(index: Index) -> bool:
     return index.once(("unpooled",), search)
 
 
-def is_roomy(index: Index) -> bool:
-    """Whether a project serves requests by WSGI, or Streamlit, alone: a worker of such a server does few of them at a time, fewer than half of what a pool holds, unless it is set up
-    otherwise outside of the code. https://docs.gunicorn.org/en/stable/design.html, https://docs.sqlalchemy.org/en/20/core/pooling.html"""
+def is_roomy(index: Index, path: str) -> bool:
+    """Whether the part of a project that a file belongs to serves requests by WSGI, or Streamlit, alone: a worker of such a server does few of them at a time, fewer than
+    half of what a pool holds, unless it is set up otherwise outside of the code. The part is the innermost folder around the file that has code of a web server.
+    https://docs.gunicorn.org/en/stable/design.html, https://docs.sqlalchemy.org/en/20/core/pooling.html"""
 
-    def search() -> bool:
-        def imported(pattern: re.Pattern[bytes], words: Iterable[str]) -> bool:
-            return any(not is_aside(path) and pattern.search(index.data(path) or b"") for word in words for path in index.files_with(word))
+    def importing(pattern: re.Pattern[bytes], words: Iterable[str]) -> list[str]:
+        return [file for word in words for file in index.files_with(word) if not is_aside(file) and pattern.search(index.data(file) or b"")]
 
-        return imported(_SYNCHRONOUS, _WSGI) and not imported(_CONCURRENT, _ASGI)
-
-    return index.once(("roomy",), search)
+    few = index.once(("wsgi",), lambda: importing(_SYNCHRONOUS, _WSGI))
+    many = index.once(("asgi",), lambda: importing(_CONCURRENT, _ASGI))
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        part = f"{folder}/" if folder else ""
+        if any(file.startswith(part) for file in (*few, *many)):
+            return not any(file.startswith(part) for file in many)
+    return False
 
 
 def is_local(index: Index) -> bool:

@@ -138,11 +138,11 @@ def is_passed(index: Index, place: Place) -> bool:
     return _is_sure(found, scope, lambda step: step.node is node or (isinstance(step.node, cst.Await) and step.node.expression is node))
 
 
-def is_long(index: Index, expression: Expression, scope: Scope, path: str, frames: int = FRAMES) -> bool:
-    """Whether what waits does so for seconds or more: for a language model, a child process, the clock, a download, or for one answer after the other."""
+def is_long(index: Index, expression: Expression, scope: Scope, path: str, again: bool = True, frames: int = FRAMES) -> bool:
+    """Whether what waits does so for seconds or more: for a language model, a child process, the clock, a download, or, with `again`, for one answer after the other."""
     match expression:
         case Await(inside) | Enter(inside) | Series(inside) | Star(inside):
-            return is_long(index, inside, scope, path, frames)
+            return is_long(index, inside, scope, path, again, frames)
         case Call(function=function):
             value = index.value(function, scope, path)
         case _:
@@ -155,9 +155,9 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, frame
         if _is_named(index, value):
             return True
         slow = [call for call in inner.calls if takes_time(index, call, inner, found.path, frames - 1) is not None]
-        return any(_is_repeated(found, inner, call) or is_long(index, call, inner, found.path, frames - 1) for call in slow)
+        return any((again and _is_repeated(found, inner, call)) or is_long(index, call, inner, found.path, again, frames - 1) for call in slow)
     if isinstance(value, External) and value.dotted in v.GATHERING | v.PASSING:
-        return any(is_long(index, argument, scope, path, frames) for argument in expression.arguments)
+        return any(is_long(index, argument, scope, path, again, frames) for argument in expression.arguments)
     if isinstance(value, External):
         return value.dotted in w.LONG_CALLS or value.dotted in index.settings.slow_calls or expression.keyword("stream") is not None
     if isinstance(value, Method) and isinstance(value.receiver, Made):

@@ -65,7 +65,7 @@ def wait_within(f: Body) -> Made:
 
 def open_second(f: Body) -> Made:
     """A second session is no mistake for certain where a process does one thing at a time, or few."""
-    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)) or _is_alone(f) or (is_roomy(f.index) and not f.function.asynchronous):
+    if any(not is_aside(path) for word in UNPOOLED for path in f.index.files_with(word)) or _is_alone(f) or (is_roomy(f.index, f.outline.path) and not f.function.asynchronous):
         return
     for held in f.held:
         o = held.owned
