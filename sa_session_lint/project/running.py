@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OF_ARGUMENTS = frozenset({"argparse", "optparse", "getopt"})
 _PLAIN = frozenset({"property", "setter", "staticmethod", "classmethod", "abstractmethod", "dataclass", "contextmanager", "override", "cached_property", "lru_cache", "cache"})
-_LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul|loop|watch|daemon|thread|worker|subscribe|uvicorn|application|fastapi|flask|celery")
+_LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul|loop|watch|daemon|thread|worker|sleep|socket|grpc|run_app|subscribe|uvicorn|application|fastapi|flask|celery")
 """Calls of programs that do not end, or that others call."""
 
 
