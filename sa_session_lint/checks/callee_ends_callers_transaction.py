@@ -9,10 +9,12 @@ from sa_session_lint.model.expression import OPAQUE, Attribute, Call, Const, Exp
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.interest import may_matter
-from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.tracking import followed
 from sa_session_lint.project.usage import all_callers
-from sa_session_lint.typestate.trail import history
+from sa_session_lint.typestate.followed import Followed, Met
+from sa_session_lint.typestate.sketch import call_at
+from sa_session_lint.typestate.trail import history, state_of
 from sa_session_lint.typestate.verdict import intrusions
 
 
@@ -32,6 +34,8 @@ class CalleeEndsCallersTransaction(FlowCheck):
                 end = met.related
                 if caller is None or end is None or end.path != self.file.path or end in seen or not self.holds(node, self.at(end)):
                     continue
+                if self.is_item_by_item(outline, around, caller, met):
+                    continue
                 seen.add(end)
                 ending = self.at(end)
                 if not self.is_callers_choice(node, ending):
@@ -39,6 +43,13 @@ class CalleeEndsCallersTransaction(FlowCheck):
                     trail = [self.note(station.place, station.text) for station in stations]
                     trail.append(self.note(Place(outline.path, caller.sketch.steps[met.step].at), f"`{around.name}` called it here"))
                     self.report(ending, trail, call=f"with {self.code(ending)}" if isinstance(ending, cst.WithItem) else self.code(ending), function=around.name)
+
+    def is_item_by_item(self, outline: Outline, around: Scope, caller: Followed, met: Met) -> bool:
+        """Whether the call stands in a loop over things, and what it saves halfway was written in it, too: the caller saves one after the other."""
+        state = state_of(met.disjunct, met.loc)
+        write = state.unsaved if state is not None else None
+        loops = [node for at in around.within.get(call_at(caller.sketch.steps[met.step]), ()) if isinstance(node := outline.nodes[at], cst.For)]
+        return write is not None and write.path == outline.path and any(self.holds(loop, outline.nodes[write.at]) for loop in loops)
 
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether the end of the transaction hangs on a parameter, or on what was taken out of one: `commit = kw.pop("commit", False)`."""

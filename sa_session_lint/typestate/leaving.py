@@ -10,7 +10,7 @@ from sa_session_lint.model.expression import Attribute, Await, Call
 from sa_session_lint.model.protocol import CONN, HOLDING, METHODS
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.sketch import SketchStep
+from sa_session_lint.typestate.sketch import call_at
 from sa_session_lint.typestate.state import Abstract, Disjunct, Known, Loc, SessionState, locs_in
 from sa_session_lint.typestate.trail import origin_of, state_of
 
@@ -146,12 +146,7 @@ def _is_meant(found: Followed, step: int, disjunct: Disjunct, loc: Loc, write: P
     commits = {met.step for met in found.met if met.kind == "saved" and met.related == write}
     if commits and (_is_refusal(dict(disjunct.env).get("return")) or is_left_by_another(found, loc, write)):
         return False
-    return not commits or (commits.isdisjoint(passed) and any(around.issuperset(within.get(_call_at(found.sketch.steps[each]), ())) for each in commits))
-
-
-def _call_at(step: SketchStep) -> int:
-    """The number of the call that a step makes or awaits."""
-    return step.value.value.at if isinstance(step.value, Await) and isinstance(step.value.value, Call) else step.at
+    return not commits or (commits.isdisjoint(passed) and any(around.issuperset(within.get(call_at(found.sketch.steps[each]), ())) for each in commits))
 
 
 def _is_refusal(value: Abstract) -> bool:

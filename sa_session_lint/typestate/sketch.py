@@ -63,6 +63,11 @@ class SketchStep(NamedTuple):
     filled: str | None = None
 
 
+def call_at(step: SketchStep) -> int:
+    """The number of the call that a step makes or awaits; of any other step its own."""
+    return step.value.value.at if isinstance(step.value, Await) and isinstance(step.value.value, Call) else step.at
+
+
 @dataclass(slots=True, eq=False)
 class Sketch:
     """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with its default.
