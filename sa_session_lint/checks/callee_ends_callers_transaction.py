@@ -16,6 +16,7 @@ from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.sketch import call_at
 from sa_session_lint.typestate.trail import history, state_of
 from sa_session_lint.typestate.verdict import intrusions
+from sa_session_lint.walk import path_between
 
 
 class CalleeEndsCallersTransaction(FlowCheck):
@@ -49,7 +50,7 @@ class CalleeEndsCallersTransaction(FlowCheck):
         state = state_of(met.disjunct, met.loc)
         write = state.unsaved if state is not None else None
         loops = [node for at in around.within.get(call_at(caller.sketch.steps[met.step]), ()) if isinstance(node := outline.nodes[at], cst.For)]
-        return write is not None and write.path == outline.path and any(self.holds(loop, outline.nodes[write.at]) for loop in loops)
+        return write is not None and write.path == outline.path and any(True for loop in loops for _ in path_between(loop, outline.nodes[write.at]))
 
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether the end of the transaction hangs on a parameter, or on what was taken out of one: `commit = kw.pop("commit", False)`."""
