@@ -76,7 +76,10 @@ class _Sketching:
     def run(self, node: cst.FunctionDef) -> Sketch:
         graph = build(node.body, self.risk)
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
-        light, start = contract(steps, graph.start, self.kept(steps))
+        staying = self.kept(steps)
+        if not self.filled:
+            steps = {at: step._replace(filled=None) for at, step in steps.items()}
+        light, start = contract(steps, graph.start, staying)
         parameters = tuple((p.name, p.default) for p in self.scope.parameters)
         me = self.scope.parameters[0].name if self.scope.owner is not None and self.scope.parameters and not self.is_static() else None
         closures = {
@@ -115,7 +118,9 @@ class _Sketching:
         errors = {t.name for s in steps.values() if s.op == "catch" for t, _ in s.targets if isinstance(t, Name)}
         kinds = {at for at, condition in conditions.items() if errors and _asks_kind(condition.subject, errors)}
         unread = self.coroutines(steps)
-        self.filled = {("true", ("name", step.filled)) for step in steps.values() if step.filled is not None}
+        filled = {("true", ("name", step.filled)) for step in steps.values() if step.filled is not None}
+        asked_about = filled.intersection(condition.key for condition in conditions.values())
+        self.filled = filled if len(asked_about) <= _CONTAINERS else set()  # each doubles the ways
         tested = {at for at, step in steps.items() if unread and step.op == "test" and step.condition is not None and step.condition.names & unread}
         while True:
             touching = {at for at, step in steps.items() if self.touches(step, tracked, flags)}
@@ -125,7 +130,7 @@ class _Sketching:
                 tests = self.remembered({at: condition for at, condition in conditions.items() if at in decides}, tracked | flagged) | (kinds & decides)
             more = flags.union(*(conditions[at].names for at in tests))
             if more == flags:
-                asked = {conditions[at].key for at in tests}
+                asked = self.filled & {conditions[at].key for at in tests}
                 tests |= {at for at, step in steps.items() if step.filled is not None and ("true", ("name", step.filled)) in asked}
                 return touching | tests | tested | {at for at, step in steps.items() if step.op in {"return", "raise", "catch", "dispatch"}}
             flags = more
@@ -415,6 +420,10 @@ def _names(node: cst.CSTNode) -> list[str]:
     if isinstance(node, (cst.Tuple, cst.List)):
         return [name for element in node.elements for name in _names(element.value)]
     return []
+
+
+_CONTAINERS = 1
+"""The containers up to which it is remembered whether they hold something."""
 
 
 def _asks_kind(subject: Expression | None, errors: set[str]) -> bool:
