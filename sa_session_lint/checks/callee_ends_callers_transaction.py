@@ -49,8 +49,8 @@ class CalleeEndsCallersTransaction(FlowCheck):
         """Whether the call stands in a loop over things, and what it saves halfway was written in it, too: the caller saves one after the other."""
         state = state_of(met.disjunct, met.loc)
         write = state.unsaved if state is not None else None
-        loops = [node for at in around.within.get(call_at(caller.sketch.steps[met.step]), ()) if isinstance(node := outline.nodes[at], cst.For)]
-        return write is not None and write.path == outline.path and any(True for loop in loops for _ in path_between(loop, outline.nodes[write.at]))
+        loops = outline.loops(around, call_at(caller.sketch.steps[met.step]))
+        return write is not None and write.path == outline.path and any(isinstance(loop, cst.For) and path_between(loop, outline.nodes[write.at]) for loop in loops)
 
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether the end of the transaction hangs on a parameter, or on what was taken out of one: `commit = kw.pop("commit", False)`."""

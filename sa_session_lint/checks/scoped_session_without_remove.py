@@ -5,10 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from sa_session_lint.checks.check import Check
-from sa_session_lint.model.expression import Attribute, Call, Enter, Name
+from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.value import Place, Registry, Session
 from sa_session_lint.project.entry import entry, reached
 from sa_session_lint.project.outline import Scope
+from sa_session_lint.project.pooling import is_connection
 from sa_session_lint.project.registries import binding_name, closes, is_closed, is_handed_on, kind_of_use, name_of
 from sa_session_lint.project.usage import framework, is_zope, registry_of, removals, uses
 
@@ -63,7 +64,7 @@ class ScopedSessionWithoutRemove(Check):
     def is_lent(self, scope: Scope, name: str) -> bool:
         """Whether the registry works on a connection that it is given: `registry.configure(bind=connection)`. That is for whoever has opened it to give back."""
         binds = [call.keyword("bind") for call in scope.calls if call.function == Attribute(Name(name), "configure")]
-        return any(isinstance(bind, Name) and any(isinstance(b.value, Enter) for b in scope.bindings.get(bind.name, ())) for bind in binds)
+        return any(bind is not None and is_connection(self.index, bind, scope, self.file.path) for bind in binds)
 
     def thread_ends(self, framework: str) -> bool:
         """Whether a server starts a thread for each job: its session goes when the thread does."""

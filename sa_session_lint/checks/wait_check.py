@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.expression import Await
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_roomy, is_unpooled, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
@@ -44,7 +43,7 @@ class WaitCheck(FlowCheck):
 
     def is_alone(self, met: Met) -> bool:
         """Whether nobody else asks for connections meanwhile: synchronous work of a coroutine keeps its event loop to itself, and a worker does one task at a time."""
-        waited = isinstance(self.found.sketch.steps[met.step].value, Await) or self.found.sketch.steps[met.step].op in {"await", "enter", "next"}
+        waited = self.found.sketch.steps[met.step].op in {"await", "enter", "next"}
         return (self.around.is_async and not waited) or runs_by_itself(self.index, self.file.outline, self.around)
 
     def is_long(self, met: Met) -> bool:

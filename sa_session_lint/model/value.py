@@ -17,6 +17,11 @@ class Place(NamedTuple):
     path: str
     at: int
 
+    @property
+    def is_promise(self) -> bool:
+        """Whether it stands for what an annotation promises, wherever that is made: several may be meant by one."""
+        return self.at == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

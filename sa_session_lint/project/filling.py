@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import libcst as cst
 
 from sa_session_lint.model.expression import Attribute, Name
@@ -32,13 +34,17 @@ def filled_by(node: cst.CSTNode) -> str | None:
     return None
 
 
-def emptied(scope: Scope) -> frozenset[str]:
-    """The names of which a function takes things out again."""
+def emptied(scope: Scope, nodes: Iterable[cst.CSTNode | None]) -> frozenset[str]:
+    """The names of which a function takes things out again, by its calls or by a `del names[0]` among the nodes of its steps."""
+    called = (call.function for call in scope.calls if isinstance(call.function, Attribute) and call.function.name in _TAKING)
+    deleted = (target for node in nodes if isinstance(node, cst.Del) for target in _targets(node.target) if isinstance(target, cst.Subscript))
     return frozenset(
-        call.function.value.name
-        for call in scope.calls
-        if isinstance(call.function, Attribute) and call.function.name in _TAKING and isinstance(call.function.value, Name)
+        {function.value.name for function in called if isinstance(function.value, Name)} | {target.value.value for target in deleted if isinstance(target.value, cst.Name)}
     )
+
+
+def _targets(node: cst.CSTNode) -> Iterable[cst.CSTNode]:
+    return [element.value for element in node.elements] if isinstance(node, (cst.Tuple, cst.List)) else [node]
 
 
 def _looped_over(iterable: cst.BaseExpression) -> str | None:

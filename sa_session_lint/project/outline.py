@@ -146,6 +146,10 @@ class Outline:
     values: dict[int, tuple[Expression, Scope]]
     scope_of: dict[int, Scope]
 
+    def loops(self, scope: Scope, at: int) -> list[cst.For | cst.While]:
+        """The loops that a call of a scope stands in, by its number."""
+        return [node for each in scope.within.get(at, ()) if isinstance(node := self.nodes[each], (cst.For, cst.While))]
+
     def exported(self) -> frozenset[str] | None:
         """The names of `__all__`, where it is a plain list."""
         for binding in self.module.bindings.get("__all__", ()):

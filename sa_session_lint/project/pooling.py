@@ -157,7 +157,7 @@ def is_lent(index: Index, place: Place) -> bool:
         return is_lent(index, value.place)
     is_made = isinstance(value, SessionClass) or (isinstance(value, External) and v.ROLES.get(value.dotted, ("",))[0] in {"session class", "maker"})
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
-    return is_made and bind is not None and (_is_connection(index, bind, scope, place.path) or _is_injected(bind, scope))
+    return is_made and bind is not None and (is_connection(index, bind, scope, place.path) or _is_injected(bind, scope))
 
 
 def _is_injected(bind: Expression, scope: Scope) -> bool:
@@ -193,11 +193,11 @@ def _bound(index: Index, call: Call, scope: Scope, place: Place, otherwise: Plac
         if found is None or around is None or not isinstance(made, Call) or not _may_run_out(index, made, around, found.path):
             return None
         return pool(index, value.place) or otherwise
-    is_hidden = value is NOTHING or isinstance(value, Made) or (value is UNKNOWN and bind is not None and not _is_connection(index, bind, scope, place.path))
+    is_hidden = value is NOTHING or isinstance(value, Made) or (value is UNKNOWN and bind is not None and not is_connection(index, bind, scope, place.path))
     return otherwise if is_hidden else None
 
 
-def _is_connection(index: Index, bind: Expression, scope: Scope, path: str) -> bool:
+def is_connection(index: Index, bind: Expression, scope: Scope, path: str) -> bool:
     """Whether what a session is bound to is a connection, or was asked of an engine or a session: it is shared with whoever has it as well."""
     value = index.value(bind, scope, path)
     if isinstance(value, Made) and value.dotted.startswith("sqlalchemy.") and value.dotted.endswith("Connection"):

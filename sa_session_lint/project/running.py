@@ -81,7 +81,7 @@ def goes_on(outline: Outline, scope: Scope) -> bool:
 
 def _is_repeated(outline: Outline, scope: Scope, call: Call, endless: bool = False) -> bool:
     """Whether a call stands in a loop, or in an endless one."""
-    loops = (node for at in scope.within.get(call.at, ()) if isinstance(node := outline.nodes[at], (cst.For, cst.While)))
+    loops = outline.loops(scope, call.at)
     return any(not endless or (isinstance(loop, cst.While) and isinstance(loop.test, (cst.Name, cst.Integer)) and loop.test.value in {"True", "1"}) for loop in loops)
 
 

@@ -70,11 +70,12 @@ class _Sketching:
         self.numbers: dict[int, int] = {}
         self.handlers: dict[int, int] = {}
         self.seeded = seeded(index, found, scope)
-        self.emptied = emptied(scope)
+        self.emptied: frozenset[str] = frozenset()
         self.spawns = any(name_of_called(call) in SPAWNERS for call in scope.calls)
 
     def run(self, node: cst.FunctionDef) -> Sketch:
         graph = build(node.body, self.risk)
+        self.emptied = emptied(self.scope, (graph.steps[at].node for at in graph.order()))
         steps = {at: self.lowered(graph.steps[at]) for at in graph.order() if at > 2}
         staying = self.kept(steps)
         if not self.filled:

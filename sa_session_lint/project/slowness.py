@@ -170,8 +170,7 @@ def is_long(index: Index, expression: Expression, scope: Scope, path: str, again
 
 def _is_repeated(outline: Outline, scope: Scope, call: Call) -> bool:
     """Whether a call is made for one thing after the other. A loop that counts, or goes on until it is content, may be left after the first request."""
-    loops = (node for at in scope.within.get(call.at, ()) if isinstance(node := outline.nodes[at], (cst.For, cst.While)))
-    return any(not _may_be_left(loop) for loop in loops)
+    return any(not _may_be_left(loop) for loop in outline.loops(scope, call.at))
 
 
 def _may_be_left(loop: cst.For | cst.While) -> bool:

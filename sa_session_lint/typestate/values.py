@@ -205,8 +205,8 @@ class Values:
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None
         if isinstance(value, Registry):
-            promised = value.place.at == 0  # by an annotation, which two registries may share
-            return self.known(("ambient", (promised and dotted(expression)) or value.place), way, self.shared(value, value.place))
+            key = dotted(expression) if value.place.is_promise else None
+            return self.known(("ambient", key or value.place), way, self.shared(value, value.place))
         if isinstance(value, Session) and isinstance(expression, (Name, Attribute)):
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
                 return None

@@ -178,7 +178,7 @@ class Way:
         if write:
             self.faults.append(("written", loc, at))
         left = state.pending and not (operation in FLUSHING and flushes and (state.autoflush or operation != "sql"))
-        come_back = [self._arrived(loc, txn=txn, pending=left or operation == "add", **changes, unsure=state.unsure and operation in {"add", "none", "any"}) for txn in after]
+        come_back = [self._arrived(loc, txn=txn, pending=left or operation == "add", **changes, unsure=state.unsure and operation in {"add", "none", "any"}, loaded=state.loaded and txn is INACTIVE) for txn in after]
         for way in come_back:
             if state.txn is not CONN:
                 way.crowd(loc)
