@@ -159,6 +159,12 @@ WRAPPING = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.n
 MAPPING = frozenset({"Column", "mapped_column", "relationship", "deferred", "column_property", "Relationship"})
 """What the attributes of a mapped class are made by, under these names also as attributes of Flask-SQLAlchemy's `db`."""
 
+RELATIONSHIPS = frozenset({"relationship", "Relationship"})
+"""Those among them that lead to other objects."""
+
+COLLECTIONS = frozenset({"list", "List", "set", "Set", "Sequence", "MutableSequence", "Collection", "dict", "Dict", "tuple", "Tuple"})
+"""The types by which an annotation says that a relationship leads to many objects."""
+
 APP_CONTEXTS = frozenset({"app_context", "test_request_context", "request_context"})
 """Methods of a Flask application whose blocks have a scope, and so a session of Flask-SQLAlchemy, of their own: https://flask-sqlalchemy.readthedocs.io/en/stable/contexts/"""
 

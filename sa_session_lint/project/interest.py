@@ -123,13 +123,16 @@ def touches(index: Index, function: Function, depth: int = 2, own: bool = False)
 def opens(index: Index, call: Call, scope: Scope, path: str, depth: int = 3) -> bool:
     """Whether a call is one of a function of the project that opens, itself or by those it calls, a session or a connection."""
     value = index.value(call.function, scope, path)
-    if not isinstance(value, Function) or not depth:
-        return False
-    found = index.outline(value.path)
-    inner = found.scopes[value.qualname] if found is not None else None
+    return isinstance(value, Function) and opens_any(index, value, depth)
+
+
+def opens_any(index: Index, function: Function, depth: int = 3) -> bool:
+    """Whether a function of the project opens, itself or by those it calls, a session or a connection."""
+    found = index.outline(function.path) if depth else None
+    inner = found.scopes[function.qualname] if found is not None else None
     return inner is not None and index.once(
-        ("opens", value.path, value.qualname, depth),
-        lambda: any(_makes(index, each, inner, value.path) or opens(index, each, inner, value.path, depth - 1) for each in inner.calls),
+        ("opens", function.path, function.qualname, depth),
+        lambda: any(_makes(index, each, inner, function.path) or opens(index, each, inner, function.path, depth - 1) for each in inner.calls),
     )
 
 

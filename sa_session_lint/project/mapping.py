@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Table
 from sa_session_lint.model.value import Class, External, Made, Method, Place, Value
 
 if TYPE_CHECKING:
@@ -29,6 +29,64 @@ def is_column(index: Index, model: Class, name: str, depth: int = _BASES) -> boo
             return True
     bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
     return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1) for base in bases)
+
+
+def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str | None:
+    """What an attribute of a mapped class is: "column", "deferred", or a relationship: "eager", "lazy", or "lazy one" if it may lead to one object, which the
+    session may have in memory; None for whatever else.
+    https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html"""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return None
+    scope = found.scopes[model.qualname]
+    bindings = scope.bindings.get(name, [])
+    if len(bindings) > 1:
+        return None
+    if bindings:
+        made, annotation = bindings[0].value, bindings[0].annotation
+        is_table = ("table", Const(True)) in scope.keywords
+        if isinstance(made, Call) and _last(made.function) in v.RELATIONSHIPS:
+            return _relationship(index, model, made, annotation)
+        if isinstance(made, Call) and _last(made.function) in v.MAPPING:
+            return "deferred" if _last(made.function) == "deferred" or made.keyword("deferred") not in {None, Const(False)} else "column"
+        return "column" if annotation is not None and (_is_mapped(annotation) or (is_table and not isinstance(annotation, Attribute))) else None
+    for base in scope.bases:
+        value = index.value(base, scope.parent or found.module, model.path)
+        if isinstance(value, Class) and value != model and (above := attribute(index, value, name, depth - 1)) is not None:
+            return above
+    return None
+
+
+def _relationship(index: Index, model: Class, made: Call, annotation: Expression | None) -> str | None:
+    """How a relationship is loaded, as far as its arguments tell."""
+    lazy = made.keyword("lazy")
+    further = made.keyword("sa_relationship_kwargs")
+    if further is not None:
+        if not isinstance(further, Table):
+            return None
+        lazy = next((value for key, value in further.items if key == Const("lazy")), lazy)
+    if lazy is not None and not isinstance(lazy, Const):
+        return None
+    if lazy is not None and lazy.value not in {"select", None, True}:
+        return "eager" if lazy.value in {"joined", "selectin", "subquery", "immediate", False} else None
+    inner = annotation.key if isinstance(annotation, Item) and _is_mapped(annotation) else annotation
+    if isinstance(inner, Item) and _last(inner.value) in v.COLLECTIONS:
+        return "lazy"
+    if inner is None and made.keyword("uselist") is None and made.keyword("remote_side") is None and not _has_foreign_key(index, model):
+        return "lazy"
+    return "lazy one"
+
+
+def _has_foreign_key(index: Index, model: Class, depth: int = _BASES) -> bool:
+    """Whether the columns of a class, as far as they are known, may have a foreign key."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return True
+    scope = found.scopes[model.qualname]
+    if any(isinstance(call.function, (Name, Attribute)) and _last(call.function) in {"ForeignKey", "Table"} for call in scope.calls) or "__table__" in scope.bindings:
+        return True
+    bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
+    return any(isinstance(base, Class) and (base == model or _has_foreign_key(index, base, depth - 1)) for base in bases)
 
 
 def is_refused(index: Index, model: Class, call: Call) -> bool:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import Class, External, Function, Place, Session, Value
+from sa_session_lint.model.value import Class, External, Function, Options, Place, Session, Value
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
+from sa_session_lint.project.committing import is_configured
 from sa_session_lint.project.generator import is_scoped_generator
-from sa_session_lint.project.interest import has_session, may_matter, touches
+from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
-from sa_session_lint.project.mapping import is_column
+from sa_session_lint.project.mapping import attribute, is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
@@ -85,6 +86,15 @@ class ProjectFacts:
 
     def is_column(self, model: Class, name: str) -> bool:
         return is_column(self.index, model, name)
+
+    def attribute(self, model: Class, name: str) -> str | None:
+        return self.index.once(("attribute", model, name), lambda: attribute(self.index, model, name))
+
+    def expires(self, options: Options) -> bool | None:
+        return None if options.expire and is_configured(self.index) else options.expire
+
+    def opens(self, function: Function) -> bool:
+        return opens_any(self.index, function)
 
     def touches(self, function: Function, own: bool = False) -> bool:
         return touches(self.index, replace(function, receiver=None), own=own)
@@ -196,7 +206,9 @@ def given_to(index: Index, found: Outline, scope: Scope) -> dict[str, SessionSta
             drawn = pool(index, value.place) if depends and value.place is not None else None
             blocks = blocks_around(index, parameter, scope, found.path) if depends else ()
             owner = "depends" if depends else "parameter"
-            given[parameter.name] = SessionState(ANY, value.kind, owner, blocks, fresh=False, autoflush=value.options.autoflush, pool=drawn)
+            given[parameter.name] = SessionState(
+                ANY, value.kind, owner, blocks, fresh=False, autoflush=value.options.autoflush, pool=drawn, expire=None if is_configured(index) else value.options.expire
+            )
     return given
 
 

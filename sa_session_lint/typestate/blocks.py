@@ -134,6 +134,7 @@ class Blocks:
             loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, kept=False, reopened=None,
             stored=None, pending=False, ended=state.ended or (at if state.halfway else None),
         )  # fmt: skip
+        way.sweep(loc, "close", at)
         return [way]
 
     def ended(self, loc: Loc, kind: str, way: Way, at: Place, raising: bool, before: Place | None = None) -> tuple[list[Way], list[Way]]:
@@ -146,6 +147,8 @@ class Blocks:
             return [way], []
         if kind == "nested":
             lost = raising or state.txn is INACTIVE
+            if lost:
+                way.sweep(loc, "forget", at)
             failed = [way.copy()] if not raising and (state.pending or state.txn is INACTIVE) else []
             for each in failed:
                 each.update(loc, txn=CONN, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before)
@@ -162,7 +165,12 @@ class Blocks:
         failed = [way.copy()] if not raising and not state.fresh else []
         for each in failed:
             each.update(loc, txn=IDLE, unsaved=None, blocks=blocks, given_back=True, poisoned=None, pending=False)
+            each.sweep(loc, "rollback", at)
             each.raising = "sql"
         unsaved = state.unsaved if late else None
         way.update(loc, txn=IDLE, unsaved=unsaved, blocks=blocks, given_back=True, poisoned=None, pending=late, saved=saved or state.saved)
+        if saved:
+            way.commits(loc, at)
+        else:
+            way.sweep(loc, "rollback", at)
         return [way], failed

@@ -5,6 +5,7 @@ An unknown call may do whatever would make us silent to what it is given, and no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
@@ -166,7 +167,8 @@ class Calls:
         loc: Loc = ("new", at)
         way.make_room(loc)
         way.heap[loc] = SessionState(
-            IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at)
+            IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at),
+            expire=self.of.facts.expires(options),
         )
         return [(way, Ref(loc))]
 
@@ -177,8 +179,8 @@ class Calls:
         way.make_room(loc)
         pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
-            saves, flushes = session.options.autocommit, session.options.autoflush
-            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, pool=pool)
+            saves, flushes, expire = session.options.autocommit, session.options.autoflush, self.of.facts.expires(session.options)
+            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, pool=pool, expire=expire)
         else:
             way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool)
         return [(way, Ref(loc))], [way.copy()]
@@ -241,7 +243,7 @@ class Calls:
         if dotted in {"builtins.map", "builtins.filter", "builtins.enumerate", "builtins.zip", "builtins.iter"}:
             read = next((a for a in arguments if isinstance(a, Rows)), None)
             if read is not None:
-                return [(way, Rows(read.loc, "lazy" if read.kind == "query" else read.kind, read.entities))], []
+                return [(way, replace(read, kind="lazy" if read.kind == "query" else read.kind, model=None, first=None, fetched=None))], []
         if dotted in v.CLOSE_ALL:
             for loc, state in list(way.heap.items()):
                 if not state.is_connection:
@@ -316,7 +318,7 @@ class Calls:
             pending = of.concurrency.coroutine(call, arguments, receiver, way)
             if pending.used:
                 return [(way, pending)], []
-        if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not touches:
+        if not reach and not is_sessional(gives) and not _manages(found.manages, result) and not touches and not of.facts.opens(function):
             for argument in arguments:
                 way.escape(argument)
             return [(way, None)], [way.copy()]

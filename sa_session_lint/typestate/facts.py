@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sa_session_lint.model.expression import Call, Expression
-from sa_session_lint.model.value import Class, Function, Place, Value
+from sa_session_lint.model.value import Class, Function, Options, Place, Value
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Frozen
 
@@ -35,6 +35,19 @@ class Facts(Protocol):
 
     def is_column(self, model: Class, name: str) -> bool:
         """Whether an attribute of a mapped class is saved."""
+        ...
+
+    def attribute(self, model: Class, name: str) -> str | None:
+        """What an attribute of a mapped class is: a "column", "deferred" or not; a relationship, loaded "eager", "lazy", or "lazy one" if that may find its only
+        object in memory; None for whatever else, or what is not known."""
+        ...
+
+    def expires(self, options: Options) -> bool | None:
+        """Whether a commit of a session with these options expires its objects; None where that is not known."""
+        ...
+
+    def opens(self, function: Function) -> bool:
+        """Whether a function opens, itself or by those it calls, a session or a connection."""
         ...
 
     def touches(self, function: Function, own: bool = False) -> bool:

@@ -27,6 +27,7 @@ from sa_session_lint.typestate.state import (
     Some,
     is_reached,
     locs_in,
+    objects_in,
     renamed,
 )
 from sa_session_lint.typestate.summaries import CALLERS, Case
@@ -87,7 +88,8 @@ class Invocation:
         for loc in reach:
             slots[loc] = loc if loc[0] == "ambient" else ("slot", len(slots))
         owners = {loc: way.state(loc) for loc in reach}
-        heap = {slots[loc]: _handed(state) for loc, state in owners.items()}
+        held = {each.loc for value in way.env.values() for each in objects_in(value)}
+        heap = {slots[loc]: _handed(state, loc in held or state.swept is not None) for loc, state in owners.items()}
         wanted = self.engine.transfer(sketch).wanted.get(sketch.start if resume is None else resume, set())
         inner = {
             name: renamed(value if not isinstance(value, Known) or value.value is None else Some() if value.value else Known(False), slots)
@@ -109,6 +111,8 @@ class Invocation:
                 if loc in back:
                     own = owners[back[loc]]
                     each.heap[back[loc]] = _returned(state, own, at)
+                    for event in state.swept or ():
+                        each.sweep(back[loc], event, at)
                     if own.txn is INACTIVE and state.txn is INACTIVE and loc in mended:
                         each.update(back[loc], txn=ANY)  # rolled back on some ways: which one is taken is the callee's secret
                     if case.end == RETURNED and state.txn is CONN and loc in saved:
@@ -241,7 +245,6 @@ class Invocation:
         raised: list[Way] = []
         swallowed: list[Way] = []
         for case, each in cases:
-            each.env = dict(before.env)
             for loc, state in before.heap.items():
                 now = each.heap.get(loc)
                 if not raising and case.end == RETURNED and now is not None and _loses(state, now):
@@ -291,12 +294,12 @@ def _loses(state: SessionState, now: SessionState) -> bool:
     return state.unsaved is not None and state.owner == "with" and now.unsaved is None and now.closed is not None and not now.saved
 
 
-def _handed(state: SessionState) -> SessionState:
+def _handed(state: SessionState, has_objects: bool) -> SessionState:
     """A caller's session as a callee sees it."""
     halfway = state.halfway or state.unsaved is not None or "begin" in state.blocks
     unsaved, closed, poisoned = (None if place is None else CALLERS for place in (state.unsaved, state.closed, state.poisoned))
     return state._replace(
-        unsaved=unsaved, closed=closed, poisoned=poisoned, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False
+        unsaved=unsaved, closed=closed, poisoned=poisoned, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False, swept=() if has_objects else None,
     )
 
 
@@ -316,7 +319,7 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
     return state._replace(
         owner=owner, opened=own.opened, given_back=own.given_back or state.given_back, unsaved=unsaved,
         closed=own.closed if state.closed == CALLERS else state.closed, poisoned=own.poisoned if state.poisoned == CALLERS else state.poisoned,
-        halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked),
+        halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked), swept=own.swept,
     )  # fmt: skip
 
 

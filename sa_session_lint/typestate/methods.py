@@ -22,9 +22,7 @@ from sa_session_lint.model.protocol import (
     WRITES,
     Operation,
 )
-from sa_session_lint.model.value import (
-    Class,
-)
+from sa_session_lint.model.value import Class, Place
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
@@ -43,8 +41,9 @@ from sa_session_lint.typestate.state import (
     objects_in,
     sessions_in,
 )
-from sa_session_lint.typestate.statements import has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
-from sa_session_lint.typestate.way import Outcome, Way
+from sa_session_lint.typestate.statements import fetched_by, fetched_in, has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
+from sa_session_lint.typestate.values import entity
+from sa_session_lint.typestate.way import Outcome, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
@@ -63,15 +62,23 @@ class Methods:
             case Rows(loc, kind):
                 if name in TERMINALS and kind == "query":
                     back, raised = way.operate(loc, "sql", self.of.place(call.at), write=name in {"delete", "update"})
-                    return [(each, objects(receiver, name)) for each in back], by_sql(raised)
+                    if name == "delete":
+                        for each in back:
+                            each.sweep(loc, "delete", self.of.place(call.at))
+                    return [(each, objects(receiver, name, self.of.place(call.at))) for each in back], by_sql(raised)
                 if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
                     return [(way, None)], []
                 if name in CONSUMING:
                     if kind == "result" and receiver.entities and way.state(loc).closed is not None:
                         way.faults.append(("rows after close", loc, None))
-                    return [(way, objects(receiver, name))], []
-                if name == "scalars" and isinstance(call.function, Attribute) and isinstance(call.function.value, Call):
-                    return [(way, replace(receiver, model=model_of(self.of, call.function.value)))], []
+                    return [(way, objects(receiver, name, self.of.place(call.at)))], []
+                if name == "scalars":
+                    return [(way, replace(receiver, model=receiver.first, first=None))], []
+                if name == "options":
+                    loaded = fetched_in(self.of, call)
+                    return [(way, replace(receiver, fetched=None if loaded is None or receiver.fetched is None else receiver.fetched | loaded))], []
+                if name in RESHAPING:
+                    return [(way, replace(receiver, model=None, first=None, fetched=None))], []
                 return [(way, receiver)], []
             case Handle(loc, kind):
                 return self.on_handle(receiver, loc, kind, name, call, way)
@@ -98,7 +105,9 @@ class Methods:
                     return self.of.calls.project(method, call, arguments, receiver, way)
                 return self.of.calls.unknown((receiver, *arguments), way)
             case Group() if name in GIVING | {"scalars", "unique"} and isinstance(found := each_of(receiver), Object):  # a result whose rows are there
-                return [(way, found if name in SINGLE else receiver)], [way.copy()]
+                if name.startswith("scalar") and found.first is not None:
+                    found = entity(found)
+                return [(way, found if name in SINGLE else Group((found,), receiver.open))], [way.copy()]
             case Job():
                 if name == "start":
                     return self.of.concurrency.begun(receiver, way)
@@ -155,25 +164,43 @@ class Methods:
         if name in {"connection", "get_transaction", "get_nested_transaction"}:
             value = Handle(loc, "nested" if name == "get_nested_transaction" else "begin" if name == "get_transaction" else "connection", at)
         elif name == "query":
-            value = Rows(loc, "query", has_entities(self.of, call) or (None if may_have_entities(self.of, call) else False), model_of(self.of, call) if len(call.arguments) == 1 else None)
+            model = model_of(self.of, call) if len(call.arguments) == 1 else None
+            value = Rows(loc, "query", has_entities(self.of, call) or (None if may_have_entities(self.of, call) else False), model, fetched=frozenset() if model else None)
         elif name in {"execute", "scalars", "exec", "stream", "stream_scalars"}:
             buffered = state.kind == "async" and name in {"execute", "scalars", "exec"}
             entities = has_entities(self.of, call)
-            rows = Rows(loc, "result", entities, model_of(self.of, call) if name == "scalars" and not buffered else None)
-            value = objects(rows, "all") if buffered else rows
+            model, loaded = model_of(self.of, call), fetched_by(self.of, call)
+            rows = Rows(loc, "result", entities, None, model, loaded) if name in {"execute", "stream"} else Rows(loc, "result", entities, model, fetched=loaded)
+            value = objects(rows, "all", at) if buffered else rows
         elif name in {"get", "get_one", "scalar"}:
             model = model_of(self.of, call)
-            value = Object(model, loc, loaded=True) if model is not None or name != "scalar" or has_entities(self.of, call) else None
+            whole = model is not None or name != "scalar" or has_entities(self.of, call)
+            value = Object(model, loc, loaded=True, at=at, fetched=fetched_by(self.of, call) if model is not None else None) if whole else None
+        elif name == "merge" and call.arguments:
+            merged = self.of.evaluate(call.arguments[0], way)
+            value = Object(merged.model, loc, loaded=True, at=at) if isinstance(merged, Object) and merged.model is not None else None
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
             if name in {"add", "add_all"}:
                 for argument in call.arguments:
                     known = each.env.get(argument.name) if isinstance(argument, Name) else None
-                    if isinstance(argument, Name) and (known is None or isinstance(known, Object)):
-                        each.env[argument.name] = Object(known.model if known is not None else None, loc)
+                    if isinstance(known, Object) and known.loc is not None:
+                        each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
+                    elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
+                        added = Object(known.model if known is not None else None, loc, at=at, new=known is not None and known.made)
+                        if known is not None:
+                            each.become(known, added)
+                        each.env[argument.name] = added
             if name.startswith("expunge"):  # its objects are let go of on purpose
                 each.env = {key: held for key, held in each.env.items() if all(inner.loc != loc for inner in objects_in(held))}
+            elif name == "refresh" and call.arguments:
+                for held in objects_in(self.of.evaluate(call.arguments[0], each)):
+                    each.become(held, replace(held, expired=None, fetched=None))
+            elif name in {"expire", "expire_all"}:
+                self.expired(loc, name, call, each)
+            if name == "delete" or (write and operation == "sql"):
+                each.sweep(loc, "delete", at)
             if name == "reset":
                 each.update(loc, closed=None)
             elif name in {"expunge", "expunge_all"}:
@@ -181,6 +208,13 @@ class Methods:
             elif name == "remove":
                 each.update(loc, removed=True)
         return [(each, value) for each in back], by_sql(raised)
+
+    def expired(self, loc: Loc, name: str, call: Call, way: Way) -> None:
+        """What is loaded of one object, or of all, is expired."""
+        if name == "expire_all":
+            way.sweep(loc, "commit", self.of.place(call.at))
+        elif call.arguments and isinstance(held := self.of.evaluate(call.arguments[0], way), Object):
+            way.become(held, swept(held, "commit" if len(call.arguments) == 1 and not call.keywords and held.at is not None else "forget", self.of.place(call.at)))
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -204,11 +238,17 @@ class Methods:
         return [(way, None)], []
 
 
-def objects(rows: Rows, name: str) -> Abstract:
+RESHAPING = frozenset({"with_entities", "add_columns", "add_entity", "add_column", "from_statement", "from_self", "select_entity_from", "values", "mappings", "columns", "tuples", "union", "union_all"})
+"""Methods after which a query or result gives something else."""
+
+
+def objects(rows: Rows, name: str, at: Place) -> Abstract:
     """What a method of a Query or Result takes out of it, as far as that is followed: an object or row, or a list of such."""
     if rows.entities is False or name not in GIVING:
         return None
-    found = Object(rows.model, rows.loc, loaded=True)
+    found = Object(rows.model, rows.loc, loaded=True, at=at, fetched=rows.fetched, first=rows.first)
+    if name.startswith("scalar") and found.first is not None:
+        found = entity(found)
     return found if name in SINGLE else Group((found,), open=True)
 
 

@@ -6,7 +6,7 @@ happens to it under every name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -76,24 +76,42 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A query that is not sent ("query"), a result that is not read ("result"), or a generator over either ("lazy"); `entities`: of objects, or of who knows what (None)."""
+    """A query that is not sent ("query"), a result that is not read ("result"), or a generator over either ("lazy"); `entities`: of objects, or of who knows what (None).
+
+    `model` is the class of the objects, `first` that of the first ones in rows; `fetched` what the options of the query load with them, None: not known.
+    """
 
     loc: Loc
     kind: str
     entities: bool | None = True
     model: Class | None = None
+    first: Class | None = None
+    fetched: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object of a mapped class, or a row that holds some: `loc` is the session that it is in, `made` that this function made it and nobody has it yet,
-    `written` where it was changed, if that is what its session has not saved, `loaded` that it came from the database."""
+    """An object of a mapped class, or a row whose `first` column is one: `loc` is the session that it is in, `made` that this function made it and nobody has
+    it yet, `written` where it was changed, if that is what its session has not saved, `loaded` that it came from the database.
+
+    `at` is where it came from: two names for one object agree on it. `new`: added since the last commit, so that a rollback makes it transient again.
+    `expired` is where all that it had loaded was expired, by a rollback if `undone`, `detached` where it left its session.
+    `fetched` are the relationships and deferred columns that it has loaded; None: not known. `gone`: it may be deleted, which a commit does not expire.
+    """
 
     model: Class | None
     loc: Loc | None = None
     made: bool = False
     written: Place | None = None
     loaded: bool = False
+    at: Place | None = None
+    new: bool = False
+    expired: Place | None = None
+    undone: bool = False
+    detached: Place | None = None
+    fetched: frozenset[str] | None = None
+    first: Class | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +215,8 @@ class SessionState(NamedTuple):
     `owner` is who is to close it: the function itself ("here"), perhaps beside somebody it was passed to ("passed"), its block ("with"), others.
     `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
     `pending` tells of work that the next flush sends, and by which it may fail; `loaded`, of a session that failed, that its objects are as they were: it was the
-    COMMIT that failed, when there was nothing to flush.
+    COMMIT that failed, when there was nothing to flush. `expire`: whether a commit expires its objects, None: not known. `swept` is what has happened to the
+    objects of a session that a call was handed, where the caller has some.
     """
 
     txn: Txn
@@ -227,6 +246,8 @@ class SessionState(NamedTuple):
     unsure: bool = False
     pending: bool = False
     loaded: bool = False
+    expire: bool | None = None
+    swept: tuple[str, ...] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -307,7 +328,26 @@ def objects_in(value: Abstract) -> tuple[Object, ...]:
             return (value,)
         case Group(items) | Bound(items):
             return tuple(each for item in items for each in objects_in(item))
+        case Record(_, _, fields):
+            return tuple(each for _, field in fields for each in objects_in(field))
     return ()
+
+
+def mapped(value: Abstract, change: Callable[[Object], Object]) -> Abstract:
+    """The same value with other objects in it."""
+    match value:
+        case Object():
+            return change(value)
+        case Group(items, more):
+            changed = tuple(mapped(item, change) for item in items)
+            return value if all(one is other for one, other in zip(changed, items, strict=True)) else Group(tuple(dict.fromkeys(changed)), more)
+        case Bound(items):
+            changed = tuple(mapped(item, change) for item in items)
+            return value if all(one is other for one, other in zip(changed, items, strict=True)) else replace(value, inner=changed)
+        case Record(path, qualname, fields):
+            named = tuple((name, mapped(field, change)) for name, field in fields)
+            return value if all(one[1] is other[1] for one, other in zip(named, fields, strict=True)) else Record(path, qualname, named)
+    return value
 
 
 def is_followed(value: Abstract) -> bool:
@@ -318,7 +358,7 @@ def is_followed(value: Abstract) -> bool:
 def each_of(value: Abstract) -> Abstract:
     """What a loop over a value sees in each turn."""
     if isinstance(value, Rows) and value.entities and value.kind != "lazy":
-        return Object(value.model, value.loc, loaded=True)
+        return Object(value.model, value.loc, loaded=True, first=value.first, fetched=value.fetched)
     if not isinstance(value, Group) or len(set(value.items)) != 1:
         return None
     item = value.items[0]
@@ -342,8 +382,8 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
     match value:
         case Ref(loc):
             return Ref(names.get(loc, loc))
-        case Rows(loc, kind, entities, model):
-            return Rows(names.get(loc, loc), kind, entities, model)
+        case Rows(loc):
+            return replace(value, loc=names.get(loc, loc))
         case Object(loc=loc) if loc is not None:
             return replace(value, loc=names.get(loc, loc))
         case Handle(loc, kind, at):

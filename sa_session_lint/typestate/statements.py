@@ -85,6 +85,50 @@ def model_of(of: Values, call: Call) -> Class | None:
     return found if isinstance(found, Class) else None
 
 
+EAGER = frozenset({"selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager", "undefer"})
+"""The options of a query that load what they name with it: https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html"""
+
+
+def fetched_by(of: Values, call: Call) -> frozenset[str] | None:
+    """What a query loads beside the columns: `scalars(select(User).options(selectinload(User.posts)))`, `get(User, 1, options=[...])`; None where that is not known."""
+    found: frozenset[str] = frozenset()
+    given = call.keyword("options")
+    if given is not None:
+        loaded = fetched_in(of, Call(given, given.items if isinstance(given, Row) else (given,), (), 0))
+        if loaded is None:
+            return None
+        found |= loaded
+    statement = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
+    while isinstance(statement, Call) and isinstance(statement.function, Attribute) and isinstance(statement.function.value, (Call, Name)):
+        if isinstance(statement.function.value, Name) and not isinstance(of.facts.origin(statement.function.value, of.sketch), Call):
+            break
+        if statement.function.name == "options":
+            loaded = fetched_in(of, statement)
+            if loaded is None:
+                return None
+            found |= loaded
+        statement = of.facts.origin(statement.function.value, of.sketch)
+    return found
+
+
+def fetched_in(of: Values, call: Call) -> frozenset[str] | None:
+    """What the options among the arguments of a call load of the objects of a query."""
+    found: set[str] = set()
+    for option in call.arguments:
+        while isinstance(option, Call) and isinstance(option.function, Attribute) and isinstance(option.function.value, Call):
+            option = option.function.value  # `selectinload(User.posts).joinedload(Post.tags)`
+        if not isinstance(option, Call) or not isinstance(option.function, (Name, Attribute)) or option.function.name not in EAGER:
+            return None
+        for argument in option.arguments[:1]:
+            if isinstance(argument, Attribute):
+                found.add(argument.name)
+            elif isinstance(argument, Const) and isinstance(argument.value, str) and argument.value != "*":
+                found.add(argument.value.partition(".")[0])
+            else:
+                return None
+    return frozenset(found)
+
+
 def has_entities(of: Values, call: Call) -> bool:
     """Whether a query asks for whole objects, as far as its text tells: columns survive the session, as do rows read ahead."""
     if any(key == "execution_options" for key, _ in call.keywords):

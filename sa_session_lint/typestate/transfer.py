@@ -30,6 +30,7 @@ from sa_session_lint.model.value import Class, External, Function, Instance, Ses
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
+from sa_session_lint.typestate.instances import Instances
 from sa_session_lint.typestate.invocation import Invocation
 from sa_session_lint.typestate.methods import Methods
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in
@@ -78,6 +79,7 @@ class Transfer(Values):
         self.methods = Methods(self)
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
+        self.instances = Instances(self)
         self.read: dict[int, tuple[tuple[str, str], ...]] = {}
         self.has_savepoint = any(isinstance(s.value, Call) and isinstance(s.value.function, Attribute) and s.value.function.name == "begin_nested" for s in sketch.steps.values())
         self.told = {at for step in sketch.steps.values() for at in self.told_by(step)}
@@ -117,6 +119,14 @@ class Transfer(Values):
             if step.error is not None or step.misuse is not None:
                 yield step.error or step.misuse or RAISED, way
             return
+        for read in self.instances.reads(step, way):
+            if read.kind is not None and read.of.loc is not None:
+                way.faults.append((read.kind, read.of.loc, read.of.detached or read.of.expired))
+                if read.kind != "reload":  # nothing comes after it
+                    way.clear()
+                    way.raising = "other"
+                    yield step.error or step.misuse or RAISED, way
+                    return
         match step.op:
             case "call" if isinstance(step.value, Call):
                 yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
@@ -278,6 +288,9 @@ class Transfer(Values):
             inner = self.evaluate(target.value, way) if isinstance(target.value, Name) else None
             if isinstance(inner, Object) and isinstance(target.value, Name):
                 self.changed(inner, target, target.value.name, way, at)
+                now = way.env.get(target.value.name)
+                if isinstance(now, Object) and now.fetched is not None and target.name not in now.fetched:
+                    way.become(now, replace(now, fetched=now.fetched | {target.name}))
             if isinstance(inner, Record) and isinstance(target.value, Name):
                 fields = tuple((field, old) for field, old in inner.fields if field != target.name)
                 way.bind(target.value.name, Record(inner.path, inner.qualname, (*fields, (target.name, value))))
@@ -356,7 +369,7 @@ class Transfer(Values):
         found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
         for each, bound, _ in back:
             if isinstance(bound, Ref) and isinstance(found, Session):
-                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush)
+                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush, expire=self.facts.expires(found.options))
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager
@@ -412,6 +425,8 @@ class Transfer(Values):
                 self.concurrency.returned(Group(tuple(item for item in value.items if isinstance(item, Job))), done)  # the loop may have waited for them
             for target, expression in step.targets:
                 bound = each_of(value)
+                if isinstance(bound, Object) and bound.at is None:
+                    bound = replace(bound, at=self.place(step.at))
                 if isinstance(value, Group) and not value.open and not isinstance(bound, Job):
                     each.escape(value)  # one after the other: which of them this turn is about is not known
                     bound = None

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
@@ -122,7 +123,7 @@ class Values:
             case Series(value, lazy, source):
                 read = self.evaluate(source, way) if lazy and source is not None else None
                 if isinstance(read, Rows):
-                    return Rows(read.loc, "lazy", read.entities, read.model)
+                    return replace(read, kind="lazy")
                 inner = self.evaluate(value, way)
                 over = self.evaluate(source, way) if source is not None else None
                 one = self.made_within(value, inner) or (isinstance(over, Group) and not over.open and len(over.items) == 1)
@@ -172,6 +173,8 @@ class Values:
                 return self.concurrency.method(owner, expression)
             case Rows():
                 return None if expression.name in {"statement", "selectable", "session"} else owner
+            case Object(first=Class() as first) if expression.name == first.qualname.rpartition(".")[2]:  # `row.User`
+                return entity(owner)
             case Pending() if expression.name not in v.OF_COROUTINES:
                 self.taken_for_result(expression.value, owner, way)
             case None:
@@ -199,7 +202,7 @@ class Values:
                 ref = self.known(("ambient", value.receiver.place), way, self.shared(value.receiver, value.receiver.place))
                 if way.state(ref.loc).closed is not None:
                     way.update(ref.loc, closed=None)  # it is asked for anew
-                return Rows(ref.loc, "query", True, Class(model.path, model.qualname))
+                return Rows(ref.loc, "query", True, Class(model.path, model.qualname), fetched=frozenset())
         if isinstance(value, Method) and isinstance(value.receiver, (Session, Registry)) and isinstance(expression, Attribute):
             value, expression = value.receiver, expression.value
             if isinstance(expression, Name) and expression.name in self.sketch.locals:
@@ -219,7 +222,7 @@ class Values:
     def shared(self, value: Session | Registry, place: Place | None) -> SessionState:
         """A session that is not this function's, as the function finds it."""
         pool = self.facts.pool(place) if place is not None else None
-        return SessionState(ANY, value.kind, "ambient", fresh=False, autoflush=value.options.autoflush, pool=pool)
+        return SessionState(ANY, value.kind, "ambient", fresh=False, autoflush=value.options.autoflush, pool=pool, expire=self.facts.expires(value.options))
 
     def known(self, loc: Loc, way: Way, state: SessionState) -> Ref:
         if loc not in way.heap:
@@ -229,11 +232,18 @@ class Values:
     def item(self, value: Abstract, key: Expression) -> Abstract:
         if isinstance(value, Group) and value.open and isinstance(one := each_of(value), Object):
             return one
+        if isinstance(value, Object) and value.first is not None and key == Const(0):
+            return entity(value)
         if isinstance(value, Group):
             if isinstance(key, Const) and isinstance(key.value, int) and not value.open and -len(value.items) <= key.value < len(value.items):
                 return value.items[key.value]
             return None
         return value if isinstance(value, Rows) and value.kind == "query" else None
+
+
+def entity(row: Object) -> Object:
+    """The object in the first column of a row."""
+    return replace(row, model=row.first, first=None)
 
 
 _VERDICTS = (Known(True), Known(False), Known(None))

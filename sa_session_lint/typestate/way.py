@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import TypeAlias
 
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, FLUSHING, HOLDING, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.state import (
+    PLACE,
     UNKNOWN_STATE,
     Abstract,
     Disjunct,
     Frozen,
     Loc,
+    Object,
     Ref,
     SessionState,
     holding,
     is_reached,
     locs_in,
+    mapped,
     objects_in,
     renamed,
 )
@@ -92,7 +96,7 @@ class Way:
             if isinstance(name, str) and name not in {me, "return"} and "." not in name and over.issuperset(locs_in(self.env[name])):
                 del self.env[name]
         if over:
-            over.difference_update(*(locs_in(value) for value in self.env.values()))
+            over.difference_update(*(locs_in(value) for value in self.env.values()), (each.loc for value in self.env.values() for each in objects_in(value) if each.detached is None and each.loc))
             for loc in over:
                 del self.heap[loc]
 
@@ -122,11 +126,13 @@ class Way:
         for each in objects_in(value):
             if each.loc is not None and each.loc in self.heap:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
+            self.become(each, swept(each, "forget", PLACE))
         for loc in locs_in(value):
             owner = "shared" if self.state(loc).owner in {"with", "shared"} else "given"  # its block still closes it
             if isinstance(value, Ref) and self.state(loc).owner in {"here", "passed", "parameter"}:
                 owner = "passed"
             self.update(loc, txn=ANY, owner=owner, unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
+            self.sweep(loc, "forget", PLACE)
 
     def escape_reached(self, own: bool) -> None:
         """Somebody unknown may have worked with the sessions that are not handed over."""
@@ -136,6 +142,7 @@ class Way:
     def change_scope(self) -> None:
         """Registries give another session from here on, of which nothing is known."""
         for loc in [loc for loc in self.heap if loc[0] == "ambient"]:
+            self.sweep(loc, "forget", PLACE)
             del self.heap[loc]
 
     def doubt(self) -> None:
@@ -143,6 +150,26 @@ class Way:
         for loc, state in list(self.heap.items()):
             if state.txn is INACTIVE and state.owner not in {"here", "with"}:
                 self.update(loc, txn=ANY)
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def become(self, old: Object, new: Object) -> None:
+        """An object has changed: so it has under every name."""
+        for key, value in self.env.items():
+            self.env[key] = mapped(value, lambda each: new if each == old else each)
+
+    def sweep(self, loc: Loc, event: str, at: Place) -> None:
+        """What has happened to a session happens to its objects: see `SWEEPS`."""
+        for key, value in self.env.items():
+            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else each)
+        before = self.state(loc).swept
+        if before is not None:
+            self.update(loc, swept=_after(before, event))
+
+    def commits(self, loc: Loc, at: Place) -> None:
+        """The objects of a session after its commit."""
+        expire = self.state(loc).expire
+        self.sweep(loc, "forget" if "nested" in self.state(loc).blocks else "commit" if expire else "keep" if expire is False else "doubt", at)
 
     def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False, flushes: bool = True) -> tuple[list[Way], list[Way]]:
         """The ways on which an operation comes back, and those on which it raises. `flushes` tells whether a statement surely sends what is pending before."""
@@ -189,6 +216,12 @@ class Way:
             )
             for txn in raised_to
         ]
+        if operation in {"commit", "rollback", "close", "any"}:
+            for way in come_back:
+                if operation == "commit":
+                    way.commits(loc, at)
+                else:
+                    way.sweep(loc, "close" if operation == "close" else "forget" if operation == "any" or "nested" in state.blocks else "rollback", at)
         if operation in {"commit", "rollback", "close"} and state.blocks and state.txn is not CTXDONE:
             for way in come_back:
                 way.update(loc, txn=CTXDONE)
@@ -203,7 +236,7 @@ class Way:
             self.heap["older", loc] = old
         names: dict[Loc, Loc] = {loc: ("older", loc)}
         for key, value in list(self.env.items()):
-            if loc in locs_in(value):
+            if loc in locs_in(value) or any(each.loc == loc for each in objects_in(value)):
                 self.env[key] = renamed(value, names)
 
     def crowd(self, loc: Loc) -> None:
@@ -281,6 +314,49 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
     if write and state.unsaved is None and not state.autocommit:
         changes["unsaved"] = at
     return changes
+
+
+def swept(found: Object, event: str, at: Place) -> Object:
+    """An object of a session to which something has happened:
+
+    "commit" expires what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
+    "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
+    """
+    if event == "delete" or found.gone:
+        return replace(found, expired=None, undone=False, detached=None, fetched=None, gone=True)
+    if event == "forget":
+        return replace(found, loc=found.loc if found.detached is None else None, expired=None, undone=False, detached=None, fetched=None)
+    if found.detached is not None:
+        return found
+    match event:
+        case "commit":
+            return replace(found, new=False, expired=found.expired or at, fetched=_NOTHING)
+        case "keep":
+            return replace(found, new=False) if found.new else found
+        case "doubt":
+            return replace(found, new=False, expired=None, fetched=None)
+        case _ if found.new:
+            return replace(found, loc=None, new=False, fetched=None)
+        case "rollback":
+            return replace(found, expired=found.expired or at, undone=found.undone or found.expired is None, fetched=_NOTHING)
+        case "close":
+            return replace(found, detached=at)
+    return found
+
+
+_NOTHING: frozenset[str] = frozenset()
+_EXPIRING = frozenset({"commit", "doubt", "rollback"})
+
+
+def _after(before: tuple[str, ...], event: str) -> tuple[str, ...]:
+    """The events, as far as they matter to an object that was there before the first."""
+    if event in {"forget", "delete"}:
+        return (event,)
+    if "forget" in before or "delete" in before or "close" in before or event in before:
+        return before
+    if not _EXPIRING.isdisjoint(before) and event != "close":
+        return before
+    return (*before, event)
 
 
 def _mentions(key: object, name: str) -> bool:

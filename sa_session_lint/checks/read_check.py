@@ -1,0 +1,69 @@
+"""What a check is that asks what reading an attribute of an object comes to.
+
+    class LazyLoadAfterClose(ReadCheck):
+        kinds = frozenset({"lazy read"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.finding import Note
+from sa_session_lint.model.expression import Attribute
+from sa_session_lint.model.value import Place
+from sa_session_lint.project.handlers import names_caught
+from sa_session_lint.project.tracking import engine_of
+from sa_session_lint.typestate.followed import Met
+from sa_session_lint.typestate.instances import Read
+from sa_session_lint.typestate.way import Way
+from sa_session_lint.walk import children
+
+EXPECTED = frozenset({"DetachedInstanceError", "MissingGreenlet", "InvalidRequestError", "StatementError", "SQLAlchemyError"})
+"""What a handler catches that is prepared for such a read."""
+
+
+class ReadCheck(FlowCheck):
+    """Base of the checks of reads. `undone` tells whether a rollback has expired the object; None: either."""
+
+    undone: bool | None = None
+
+    def fault(self, met: Met) -> None:
+        read = self.read(met)
+        if read is None or (self.undone is not None and read.of.undone is not self.undone):
+            return
+        node = next(self.nodes(self.node(met.step), read.expression), None)
+        if node is None or self.is_expected(node):
+            return
+        self.report(node, self.stations(read), name=self.code(node.value), attribute=read.expression.name)
+
+    def read(self, met: Met) -> Read | None:
+        """The read that a fault stands for."""
+        transfer = engine_of(self.index).transfer(self.found.sketch)
+        reads = transfer.instances.reads(self.found.sketch.steps[met.step], Way(met.disjunct))
+        return next((read for read in reads if read.kind == met.kind and read.of.loc == met.loc), None)
+
+    def nodes(self, node: cst.CSTNode, expression: Attribute) -> Iterator[cst.Attribute]:
+        """The syntax of an attribute within that of a step, in the order of the text."""
+        if isinstance(node, cst.Attribute) and node.attr.value == expression.name:
+            lowered = self.file.outline.values.get(id(node.value))
+            if lowered is not None and lowered[0] == expression.value:
+                yield node
+        for child in children(node):
+            yield from self.nodes(child, expression)
+
+    def is_expected(self, node: cst.CSTNode) -> bool:
+        """Whether a handler around a read names the error that it raises."""
+        around = self.around_of(self.file.outline.nodes[self.around.at], node)
+        return any(not EXPECTED.isdisjoint(names_caught(h)) for each in around if isinstance(each, (cst.Try, cst.TryStar)) and self.holds(each.body, node) for h in each.handlers)
+
+    def stations(self, read: Read) -> list[Note | None]:
+        """How it came to the read: where the object came from, was expired, and left its session."""
+        marks: list[tuple[Place | None, str]] = [
+            (read.of.at, "comes from here"),
+            (read.of.expired, "expired here by a rollback" if read.of.undone else "committed here, which expires it"),
+            (read.of.detached, "its session is closed here"),
+        ]
+        return [self.note(place, text) for place, text in marks if place is not None]
