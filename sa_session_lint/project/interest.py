@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.expression import Attribute, Await, Call, Each, Expression, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Class, Engine, External, Function, Made, Maker, Method, Registry, Session, SessionClass, is_sessional
 from sa_session_lint.project.outline import Scope
@@ -29,7 +29,7 @@ def may_matter(index: Index, scope: Scope, path: str) -> bool:
         binding.how == "with" or (binding.how == "=" and isinstance(binding.value, Call) and not (binding.value.arguments or binding.value.keywords) and is_sessional(index.value(binding.value, scope, path)))
         for bindings in scope.bindings.values()
         for binding in bindings
-    ) or any(
+    ) or gets_objects(index, scope, path) or any(
         isinstance(index.value(Name(parameter.name), scope, path), Session)
         for parameter in scope.parameters
         if any(Name(parameter.name) in (*call.arguments, *(value for _, value in call.keywords)) for call in scope.calls)
@@ -42,7 +42,21 @@ def _is_query(expression: Expression) -> bool:
 
 def has_session(index: Index, scope: Scope, path: str) -> bool:
     """Whether a function has a session when nobody knows its caller: it makes or reaches one, or a parameter is one."""
-    return any(isinstance(index.value(Name(p.name), scope, path), Session) for p in scope.parameters) or any(interests(index, call, scope, path) for call in scope.calls)
+    return (
+        any(isinstance(index.value(Name(p.name), scope, path), Session) for p in scope.parameters)
+        or any(interests(index, call, scope, path) for call in scope.calls)
+        or gets_objects(index, scope, path)
+    )
+
+
+def gets_objects(index: Index, scope: Scope, path: str) -> bool:
+    """Whether a function keeps what a function gives that opens a session: objects of that, perhaps."""
+    for bindings in scope.bindings.values():
+        for binding in bindings:
+            value = binding.value.value if isinstance(binding.value, (Await, Each)) else binding.value
+            if binding.how in {"=", "for"} and isinstance(value, Call) and opens(index, value, scope, path):
+                return True
+    return False
 
 
 def interests(index: Index, call: Call, scope: Scope, path: str) -> bool:

@@ -28,7 +28,7 @@ from sa_session_lint.model.expression import (
     Text,
     is_super,
 )
-from sa_session_lint.model.protocol import METHODS, TABLE, WRITES, Txn
+from sa_session_lint.model.protocol import METHODS, TABLE, Txn
 from sa_session_lint.model.value import (
     UNKNOWN,
     External,
@@ -41,6 +41,7 @@ from sa_session_lint.model.value import (
 )
 from sa_session_lint.project.ending import ending
 from sa_session_lint.project.filling import emptied, filled_by
+from sa_session_lint.project.handing import handed, handled
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own, name_of_called, opens, touches
 from sa_session_lint.project.outline import Outline, Scope
@@ -93,7 +94,7 @@ class _Sketching:
         names = frozenset({*self.scope.bindings, *(p.name for p in self.scope.parameters)}) - frozenset(self.scope.outer)
         return Sketch(
             Function(self.outline.path, self.scope.qualname), light, start, parameters, names, self.scope.is_async, self.scope.is_generator,
-            self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns,
+            self.manages(), graph.coarse, me, closures, kept, self.scope.within, self.spawns, handled(self.index, self.outline.path, self.scope),
             frozenset(step.at for step in steps.values() if self.is_seeded(step)), frozenset(step.at for step in steps.values() if self.is_once(step)),
         )  # fmt: skip
 
@@ -320,8 +321,8 @@ class _Sketching:
                 names.add(parameter.name)
         for step in steps.values():
             call = step.value
-            if step.op == "call" and isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in WRITES:
-                names.update(argument.name for argument in call.arguments if isinstance(argument, Name) and argument.name in self.locals)
+            if step.op == "call" and isinstance(call, Call):
+                names.update(name for name in handed(self.index, call, self.scope, self.outline.path) if name in self.locals)
         pairs = [pair for step in steps.values() for pair in step.targets]
         collected = [  # `tasks.append(task)`
             (step.value.function.value, argument)

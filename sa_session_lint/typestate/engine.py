@@ -14,6 +14,7 @@ from sa_session_lint.typestate.followed import Followed, Key, Met, certain
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
     NO_ENV,
+    SLOT,
     Abstract,
     Disjunct,
     Frozen,
@@ -22,6 +23,7 @@ from sa_session_lint.typestate.state import (
     Ref,
     SessionState,
     Some,
+    objects_in,
 )
 from sa_session_lint.typestate.summaries import CALLEES, CALLERS, Case, Effect, Summaries
 from sa_session_lint.typestate.transfer import Transfer
@@ -131,7 +133,9 @@ class Engine:
                 values = dict(each.env)
                 me = values.get(sketch.me) if sketch.me is not None else None
                 kept: Abstract = values.get("return") if end == RETURNED else None
-                cases[Case(end, _unplaced(each.heap), kept, each.raising, Frozen((("self", me),)) if me is not None else NO_ENV)] = None
+                objects = {(SLOT, o.at.at): o for held in values.values() for o in objects_in(held) if o.at is not None and o.at.path == SLOT} if end == RETURNED else {}
+                told: list[tuple[object, Abstract]] = [*objects.items(), *((("self", me),) if me is not None else ())]
+                cases[Case(end, _unplaced(each.heap, end == RAISED), kept, each.raising, Frozen(told) if told else NO_ENV)] = None
         if stop:
             for at, step in sketch.steps.items():
                 if step.op == "yield":
@@ -150,11 +154,19 @@ class Engine:
             return [(step.error, way)] if step.error is not None else []
         return [(step.next[0], way)]
 
-def _unplaced(heap: Frozen[Loc, SessionState]) -> Frozen[Loc, SessionState]:
-    """The same states, with no more said about what a function has written than that it has."""
-    if all(state.unsaved in {None, CALLERS} for _, state in heap):
+def _unplaced(heap: Frozen[Loc, SessionState], raised: bool = False) -> Frozen[Loc, SessionState]:
+    """The same states, with no more said about what a function has written than that it has, nor about objects when it `raised`."""
+    if all(state.unsaved in {None, CALLERS} and not (raised and state.swept is not None) for _, state in heap):
         return heap
-    return Frozen((loc, state if state.unsaved in {None, CALLERS} else state._replace(unsaved=CALLEES)) for loc, state in heap)
+    return Frozen(
+        (
+            loc,
+            state._replace(
+                unsaved=state.unsaved if state.unsaved in {None, CALLERS} else CALLEES, swept=("forget",) if raised and state.swept is not None else state.swept
+            ),
+        )
+        for loc, state in heap
+    )
 
 
 def _told(met: Met, sketch: Sketch) -> Place | None:

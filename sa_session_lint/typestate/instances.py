@@ -47,6 +47,9 @@ class Instances:
             return
         for expression in self.attributes(step):
             found = self.of.evaluate(expression.value, way)
+            match expression.value:  # `await user.awaitable_attrs.posts`
+                case Attribute(owner, "awaitable_attrs") if isinstance(held := self.of.evaluate(owner, way), Object) and held.fetched is not None:
+                    way.become(held, replace(held, fetched=held.fetched | {expression.name}))
             if isinstance(found, Object) and (found.model is not None or found.first is not None):
                 kind = self.kind(found, expression.name, way)
                 yield Read(expression, found, kind)

@@ -6,6 +6,7 @@ made by generators, and objects with an `__enter__` of the project's own, are ca
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
@@ -15,6 +16,7 @@ from sa_session_lint.model.value import Class, Function, Place, Session
 from sa_session_lint.typestate.followed import LEADING, SOMETIMES
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
+    SLOT,
     Abstract,
     Frozen,
     Known,
@@ -27,11 +29,12 @@ from sa_session_lint.typestate.state import (
     Some,
     is_reached,
     locs_in,
+    mapped,
     objects_in,
     renamed,
 )
 from sa_session_lint.typestate.summaries import CALLERS, Case
-from sa_session_lint.typestate.way import Way
+from sa_session_lint.typestate.way import Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.engine import Engine
@@ -91,6 +94,8 @@ class Invocation:
         held = {each.loc for value in way.env.values() for each in objects_in(value)}
         heap = {slots[loc]: _handed(state, loc in held or state.swept is not None) for loc, state in owners.items()}
         wanted = self.engine.transfer(sketch).wanted.get(sketch.start if resume is None else resume, set())
+        passed = list(dict.fromkeys(value for value in env.values() if isinstance(value, Object)))
+        env = {name: replace(value, at=Place(SLOT, passed.index(value))) if isinstance(value, Object) else value for name, value in env.items()}
         inner = {
             name: renamed(value if not isinstance(value, Known) or value.value is None else Some() if value.value else Known(False), slots)
             for name, value in env.items()
@@ -106,6 +111,8 @@ class Invocation:
         for case in effect.cases:
             each = way.copy()
             each.faults = list(way.faults)
+            for number, value in enumerate(passed):
+                each.become(value, _held(number))
             names: dict[Loc, Loc] = dict(back)
             for loc, state in case.heap:
                 if loc in back:
@@ -127,7 +134,7 @@ class Invocation:
                     if len(named) > 2:
                         each.make_room(named)
                     each.heap[named] = state if state.unsaved is None else state._replace(unsaved=at)
-            value = renamed(case.value, names)
+            value = mapped(renamed(case.value, names), lambda found: replace(found, at=passed[found.at.at].at) if found.at is not None and found.at.path == SLOT else found)
             for loc in locs_in(value):
                 state = each.state(loc)
                 if loc not in reach and loc[0] == "in" and state.owner in {"here", "returned"}:
@@ -151,6 +158,10 @@ class Invocation:
                         each.faults.append((kind, back[loc], own.lent or (None if self.told(sketch, env, back[loc]) else at)))
                     else:
                         each.faults.append((kind, back[loc], own.poisoned or related))
+            changed = dict(case.env)
+            for number, value in enumerate(passed):
+                now = renamed(changed.get((SLOT, number)), names)
+                each.become(_held(number), replace(now, at=value.at) if isinstance(now, Object) else swept(value, "forget", at))
             env_back = Frozen((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
@@ -270,9 +281,9 @@ def bound(
     elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):
         names = names[1:]
     positional = arguments[: len(call.arguments)]
-    env.update({name: value for name, value in zip(names, positional, strict=False) if value is not None and not isinstance(value, Object)})
+    env.update({name: value for name, value in zip(names, positional, strict=False) if value is not None and _goes(value, name, sketch)})
     for (key, _), value in zip(call.keywords, arguments[len(call.arguments) :], strict=True):
-        if key in names and value is not None and not isinstance(value, Object):
+        if key in names and value is not None and _goes(value, key, sketch):
             env[key] = value
     passed = {*names[: len(positional)], *(key for key, _ in call.keywords)}
     if None not in passed:
@@ -280,6 +291,16 @@ def bound(
             if isinstance(default, Const) and name not in passed and name not in env and name != sketch.me:
                 env[name] = Known(default.value)
     return env
+
+
+def _held(number: int) -> Object:
+    """What stands for an object while a call has it."""
+    return Object(None, at=Place("held", number))
+
+
+def _goes(value: Abstract, name: str, sketch: Sketch) -> bool:
+    """Whether what a call is given goes with it: of objects those that the function gives to a session."""
+    return not isinstance(value, Object) or name in sketch.handled
 
 
 def _escape(env: dict[object, Abstract], sketch: Sketch | None, way: Way) -> None:

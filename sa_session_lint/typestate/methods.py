@@ -188,7 +188,7 @@ class Methods:
                     if isinstance(known, Object) and known.loc is not None:
                         each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
                     elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
-                        added = Object(known.model if known is not None else None, loc, at=at, new=known is not None and known.made)
+                        added = Object(known.model, loc, at=known.at or at, new=known.made) if known is not None else Object(None, loc, at=at)
                         if known is not None:
                             each.become(known, added)
                         each.env[argument.name] = added

@@ -73,7 +73,7 @@ class Sketch:
     """The steps of a function by number; 0, 1 and 2 are its ends. `parameters` in order, each with its default.
 
     `kept` are the parameters that it never binds anew and reads but once; `within` numbers the `if`, loops and handlers around its calls.
-    `spawns`: it may start what runs beside it. `seeded` are the steps that bind the first row of a table, which is there;
+    `handled` are the parameters that sessions are given: their objects go with a call. `spawns`: it may start what runs beside it. `seeded` are the steps that bind the first row of a table, which is there;
     `once` the loops over one thing.
     """
 
@@ -91,6 +91,7 @@ class Sketch:
     kept: frozenset[str] = frozenset()
     within: dict[int, tuple[int, ...]] = field(default_factory=dict)
     spawns: bool = False
+    handled: frozenset[str] = frozenset()
     seeded: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
 

@@ -57,6 +57,10 @@ PLACE = Place("", 0)
 """Some place."""
 
 
+SLOT = "slot"
+"""Where objects come from that a call was handed, by number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ref:
     """A session, or a Core connection."""

@@ -10,6 +10,7 @@ from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, FLUSHING, 
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.state import (
     PLACE,
+    SLOT,
     UNKNOWN_STATE,
     Abstract,
     Disjunct,
@@ -93,7 +94,10 @@ class Way:
         before = self.origin.heap.mapping
         over = {loc for loc, state in self.heap.items() if state.txn is IDLE and loc[0] in _OWN and state.is_over and before.get(loc) == state}
         for name in self.env.keys() - wanted:
-            if isinstance(name, str) and name not in {me, "return"} and "." not in name and over.issuperset(locs_in(self.env[name])):
+            held = self.env[name]
+            if isinstance(held, Object) and held.at is not None and held.at.path == SLOT:
+                continue  # the caller asks what has become of it
+            if isinstance(name, str) and name not in {me, "return"} and "." not in name and over.issuperset(locs_in(held)):
                 del self.env[name]
         if over:
             over.difference_update(*(locs_in(value) for value in self.env.values()), (each.loc for value in self.env.values() for each in objects_in(value) if each.detached is None and each.loc))
