@@ -6,6 +6,7 @@ A function is followed once for each state of the sessions that it is handed. Cy
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.value import Place
@@ -20,10 +21,13 @@ from sa_session_lint.typestate.state import (
     Frozen,
     Known,
     Loc,
+    Object,
     Ref,
     SessionState,
     Some,
+    mapped,
     objects_in,
+    plain,
 )
 from sa_session_lint.typestate.summaries import CALLEES, CALLERS, Case, Effect, Summaries
 from sa_session_lint.typestate.transfer import Transfer
@@ -31,7 +35,7 @@ from sa_session_lint.typestate.way import Way
 
 CROWD = 12
 """As many ways to one step are told apart by all that is known of them, more only by what can be a fault."""
-DISJUNCTS = 32
+DISJUNCTS = 44
 """As many ways to one step are followed; a function with more is coarse."""
 ROOM = 6000
 """As many arrivals are followed in one function."""
@@ -71,8 +75,10 @@ class Engine:
                 for kind, loc, related in way.faults:
                     found.met.append(Met(kind, here[0], loc, related, here[1]))
                 way.forget(transfer.wanted.get(to, frozenset()), sketch.me)
-                disjunct = way.frozen()
                 ways = found.ways.setdefault(to, {})
+                if len(ways) >= CROWD:
+                    way.simplify()
+                disjunct = way.frozen()
                 if disjunct in ways:
                     continue
                 if len(ways) >= CROWD:
@@ -142,6 +148,8 @@ class Engine:
                     for each in found.ways.get(at, ()):
                         value = self.transfer(sketch).evaluate(step.value, Way(each)) if step.value is not None else None
                         cases[Case(at, _unplaced(each.heap), value, None, Frozen((k, v) for k, v in each.env if not isinstance(k, int)))] = None
+        if len(cases) > CASES:
+            cases = {_plain(case): None for case in cases}
         if found.coarse or len(cases) > CASES:
             return None
         faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found) if m.kind != "not awaited"))
@@ -153,6 +161,13 @@ class Engine:
         if disjunct.raising is not None:
             return [(step.error, way)] if step.error is not None else []
         return [(step.next[0], way)]
+
+def _plain(case: Case) -> Case:
+    """The same end of a call, with nothing said about objects."""
+    heap = Frozen((loc, state if state.swept is None else state._replace(swept=("forget",))) for loc, state in case.heap)
+    env = Frozen((key, value) for key, value in case.env if not isinstance(value, Object))
+    return replace(case, heap=heap, value=mapped(case.value, plain), env=env)
+
 
 def _unplaced(heap: Frozen[Loc, SessionState], raised: bool = False) -> Frozen[Loc, SessionState]:
     """The same states, with no more said about what a function has written than that it has, nor about objects when it `raised`."""

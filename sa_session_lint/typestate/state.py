@@ -354,6 +354,11 @@ def mapped(value: Abstract, change: Callable[[Object], Object]) -> Abstract:
     return value
 
 
+def plain(found: Object) -> Object:
+    """An object of which no more is known than whose it is."""
+    return Object(found.model, found.loc, found.made, found.written, found.loaded, first=found.first, gone=found.gone)
+
+
 def is_followed(value: Abstract) -> bool:
     """Whether a value is, or holds, a session or objects of one."""
     return bool(locs_in(value)) or any(each.loc is not None for each in objects_in(value))

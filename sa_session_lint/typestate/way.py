@@ -24,6 +24,7 @@ from sa_session_lint.typestate.state import (
     locs_in,
     mapped,
     objects_in,
+    plain,
     renamed,
 )
 
@@ -103,6 +104,11 @@ class Way:
             over.difference_update(*(locs_in(value) for value in self.env.values()), (each.loc for value in self.env.values() for each in objects_in(value) if each.detached is None and each.loc))
             for loc in over:
                 del self.heap[loc]
+
+    def simplify(self) -> None:
+        """Forget what is known of objects: there are many ways to here already."""
+        for key, value in self.env.items():
+            self.env[key] = mapped(value, plain)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
