@@ -165,7 +165,7 @@ class Engine:
 def _plain(case: Case) -> Case:
     """The same end of a call, with nothing said about objects."""
     heap = Frozen((loc, state if state.swept is None else state._replace(swept=("forget",))) for loc, state in case.heap)
-    env = Frozen((key, value) for key, value in case.env if not isinstance(value, Object))
+    env: Frozen[object, Abstract] = Frozen((key, value) for key, value in case.env if not isinstance(value, Object))
     return replace(case, heap=heap, value=mapped(case.value, plain), env=env)
 
 

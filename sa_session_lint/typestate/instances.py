@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
-from sa_session_lint.typestate.state import Object, objects_in
+from sa_session_lint.typestate.state import PLACE, Object, objects_in
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ class Instances:
 
     def loaded(self, found: Object, expression: Attribute, kind: str | None, way: Way) -> None:
         """After a read that came back an attribute is loaded; with one column all others are."""
-        if kind == "reload":
+        if kind == "reload" and found.loc is not None:
             way.become(found, replace(found, expired=None, undone=False, fetched=None))
+            way.sweep(found.loc, "sql", PLACE)
         elif kind is None and found.detached is None and found.fetched is not None and expression.name not in found.fetched:
             if found.model is not None and self.of.facts.attribute(found.model, expression.name) not in {None, "column"}:
                 way.become(found, replace(found, fetched=found.fetched | {expression.name}))

@@ -169,7 +169,7 @@ class Way:
             self.env[key] = mapped(value, lambda each: new if each == old else each)
 
     def sweep(self, loc: Loc, event: str, at: Place) -> None:
-        """What has happened to a session happens to its objects: see `SWEEPS`."""
+        """What has happened to a session happens to its objects: see `swept`."""
         for key, value in self.env.items():
             self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else each)
         before = self.state(loc).swept
@@ -232,6 +232,9 @@ class Way:
                     way.commits(loc, at)
                 else:
                     way.sweep(loc, "close" if operation == "close" else "forget" if operation == "any" or "nested" in state.blocks else "rollback", at)
+        elif operation in {"sql", "get", "bulk"}:
+            for way in come_back:
+                way.sweep(loc, "sql", at)
         if operation in {"commit", "rollback", "close"} and state.blocks and state.txn is not CTXDONE:
             for way in come_back:
                 way.update(loc, txn=CTXDONE)
@@ -330,7 +333,7 @@ def swept(found: Object, event: str, at: Place) -> Object:
     """An object of a session to which something has happened:
 
     "commit" expires what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
-    "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
+    "sql" may load again what had expired; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
     """
     if event == "delete" or found.gone:
         return replace(found, expired=None, undone=False, detached=None, fetched=None, gone=True)
@@ -339,6 +342,8 @@ def swept(found: Object, event: str, at: Place) -> Object:
     if found.detached is not None:
         return found
     match event:
+        case "sql":
+            return replace(found, expired=None, undone=False, fetched=None) if found.expired is not None else found
         case "commit":
             return replace(found, new=False, expired=found.expired or at, fetched=_NOTHING)
         case "keep":
@@ -365,7 +370,7 @@ def _after(before: tuple[str, ...], event: str) -> tuple[str, ...]:
     if "forget" in before or "delete" in before or "close" in before or event in before:
         return before
     if not _EXPIRING.isdisjoint(before) and event != "close":
-        return before
+        return ("forget",) if event == "sql" else before
     return (*before, event)
 
 
