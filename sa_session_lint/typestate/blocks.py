@@ -132,7 +132,7 @@ class Blocks:
         blocks = state.blocks
         way.update(
             loc, txn=CTXDONE if blocks else IDLE, unsaved=None, begun=None, closed=at, given_back=True, poisoned=None, fresh=True, lent=None, kept=False, reopened=None,
-            stored=None, pending=False, ended=state.ended or (at if state.halfway else None),
+            stored=None, pending=False, ended=state.ended or (at if state.halfway else None), models=frozenset(),
         )  # fmt: skip
         way.sweep(loc, "close", at)
         return [way]
@@ -172,5 +172,5 @@ class Blocks:
         if saved:
             way.commits(loc, at)
         else:
-            way.sweep(loc, "rollback", at)
+            way.undoes(loc, state, at)
         return [way], failed

@@ -87,14 +87,31 @@ class Instances:
         others = (each for value in way.env.values() for each in objects_in(value))
         return all(each.fetched is not None and name not in each.fetched for each in others if each.model == found.model and each.loc == found.loc)
 
+    def written(self, name: str, attribute: str, way: Way) -> None:
+        """After an attribute of the object under a name is set, it is there. To set a relationship loads what has expired first."""
+        found = way.env.get(name)
+        if not isinstance(found, Object):
+            return
+        what = self.of.facts.attribute(found.model, attribute) if found.model is not None else None
+        if found.expired is not None and found.detached is None and what != "column":
+            way.become(found, replace(found, expired=None, undone=False, fetched=None))
+            return
+        others = {each for value in way.env.values() for each in objects_in(value) if each.model == found.model and each.loc == found.loc}
+        for each in others:  # two of them may be one
+            if each.fetched is not None and attribute not in each.fetched:
+                way.become(each, replace(each, fetched=each.fetched | {attribute}))
+
     def loaded(self, found: Object, expression: Attribute, kind: str | None, way: Way) -> None:
         """After a read that came back an attribute is loaded; with one column all others are."""
-        if kind == "reload" and found.loc is not None:
+        if found.detached is not None or found.loc is None:
+            return
+        what = self.of.facts.attribute(found.model, expression.name) if found.model is not None else "column"
+        if found.expired is not None and what is not None:
             way.become(found, replace(found, expired=None, undone=False, fetched=None))
+        elif kind is None and found.fetched is not None and what not in {None, "column"}:
+            way.become(found, replace(found, fetched=found.fetched | {expression.name}))
+        if (found.expired is not None and what is not None) or what not in {None, "column"}:
             way.sweep(found.loc, "sql", PLACE)
-        elif kind is None and found.detached is None and found.fetched is not None and expression.name not in found.fetched:
-            if found.model is not None and self.of.facts.attribute(found.model, expression.name) not in {None, "column"}:
-                way.become(found, replace(found, fetched=found.fetched | {expression.name}))
 
 
 def _read_by(step: SketchStep) -> Iterator[Attribute]:

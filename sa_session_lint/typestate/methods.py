@@ -38,6 +38,7 @@ from sa_session_lint.typestate.state import (
     Scope,
     each_of,
     is_followed,
+    mapped,
     objects_in,
     sessions_in,
 )
@@ -65,13 +66,13 @@ class Methods:
                     if name == "delete":
                         for each in back:
                             each.sweep(loc, "delete", self.of.place(call.at))
-                    return [(each, objects(receiver, name, self.of.place(call.at))) for each in back], by_sql(raised)
+                    return [(each, given(objects(receiver, name, self.of.place(call.at)), each)) for each in back], by_sql(raised)
                 if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
                     return [(way, None)], []
                 if name in CONSUMING:
                     if kind == "result" and receiver.entities and way.state(loc).closed is not None:
                         way.faults.append(("rows after close", loc, None))
-                    return [(way, objects(receiver, name, self.of.place(call.at)))], []
+                    return [(way, given(objects(receiver, name, self.of.place(call.at)), way))], []
                 if name == "scalars":
                     return [(way, replace(receiver, model=receiver.first, first=None))], []
                 if name == "options":
@@ -188,12 +189,16 @@ class Methods:
                     if isinstance(known, Object) and known.loc is not None:
                         each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
                     elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
+                        each.meets(loc, known.model if known is not None else None)
                         added = Object(known.model, loc, at=known.at or at, new=known.made) if known is not None else Object(None, loc, at=at)
                         if known is not None:
                             each.become(known, added)
                         each.env[argument.name] = added
             if name.startswith("expunge"):  # its objects are let go of on purpose
                 each.env = {key: held for key, held in each.env.items() if all(inner.loc != loc for inner in objects_in(held))}
+            elif name == "delete" and call.arguments:
+                for held in objects_in(self.of.evaluate(call.arguments[0], each)):
+                    each.become(held, swept(held, "delete", at))  # a detached one comes back to be deleted
             elif name == "refresh" and call.arguments:
                 for held in objects_in(self.of.evaluate(call.arguments[0], each)):
                     each.become(held, replace(held, expired=None, fetched=None))
@@ -207,14 +212,14 @@ class Methods:
                 each.update(loc, unsaved=None, pending=False)
             elif name == "remove":
                 each.update(loc, removed=True)
-        return [(each, value) for each in back], by_sql(raised)
+        return [(each, given(value, each)) for each in back], by_sql(raised)
 
     def expired(self, loc: Loc, name: str, call: Call, way: Way) -> None:
         """What is loaded of one object, or of all, is expired."""
         if name == "expire_all":
             way.sweep(loc, "commit", self.of.place(call.at))
         elif call.arguments and isinstance(held := self.of.evaluate(call.arguments[0], way), Object):
-            way.become(held, swept(held, "commit" if len(call.arguments) == 1 and not call.keywords and held.at is not None else "forget", self.of.place(call.at)))
+            way.become(held, swept(held, "commit" if len(call.arguments) == 1 and not call.keywords and held.at is not None and held.loc == loc else "forget", self.of.place(call.at)))
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -250,6 +255,14 @@ def objects(rows: Rows, name: str, at: Place) -> Abstract:
     if name.startswith("scalar") and found.first is not None:
         found = entity(found)
     return found if name in SINGLE else Group((found,), open=True)
+
+
+def given(value: Abstract, way: Way) -> Abstract:
+    """Objects as a session gives them: one that it has already may have loaded more."""
+    for each in objects_in(value):
+        if each.loc is not None and each.loaded and not way.meets(each.loc, each.model or each.first):
+            value = mapped(value, lambda found: replace(found, fetched=None))
+    return value
 
 
 def by_sql(ways: list[Way]) -> list[Way]:

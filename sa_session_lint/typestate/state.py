@@ -220,7 +220,7 @@ class SessionState(NamedTuple):
     `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
     `pending` tells of work that the next flush sends, and by which it may fail; `loaded`, of a session that failed, that its objects are as they were: it was the
     COMMIT that failed, when there was nothing to flush. `expire`: whether a commit expires its objects, None: not known. `swept` is what has happened to the
-    objects of a session that a call was handed, where the caller has some.
+    objects of a session that a call was handed, where the caller has some. `models` are the classes of which it has given objects since it was opened.
     """
 
     txn: Txn
@@ -252,6 +252,7 @@ class SessionState(NamedTuple):
     loaded: bool = False
     expire: bool | None = None
     swept: tuple[str, ...] | None = None
+    models: frozenset[Class] = frozenset()
 
     @property
     def is_over(self) -> bool:

@@ -288,9 +288,7 @@ class Transfer(Values):
             inner = self.evaluate(target.value, way) if isinstance(target.value, Name) else None
             if isinstance(inner, Object) and isinstance(target.value, Name):
                 self.changed(inner, target, target.value.name, way, at)
-                now = way.env.get(target.value.name)
-                if isinstance(now, Object) and now.fetched is not None and target.name not in now.fetched:
-                    way.become(now, replace(now, fetched=now.fetched | {target.name}))
+                self.instances.written(target.value.name, target.name, way)
             if isinstance(inner, Record) and isinstance(target.value, Name):
                 fields = tuple((field, old) for field, old in inner.fields if field != target.name)
                 way.bind(target.value.name, Record(inner.path, inner.qualname, (*fields, (target.name, value))))
@@ -427,6 +425,8 @@ class Transfer(Values):
                 bound = each_of(value)
                 if isinstance(bound, Object) and bound.at is None:
                     bound = replace(bound, at=self.place(step.at))
+                    if isinstance(value, Rows) and not each.meets(value.loc, bound.model or bound.first):
+                        bound = replace(bound, fetched=None)
                 if isinstance(value, Group) and not value.open and not isinstance(bound, Job):
                     each.escape(value)  # one after the other: which of them this turn is about is not known
                     bound = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from sa_session_lint.model.protocol import ANY, BEGUN, CONN, CTXDONE, FLUSHING, HOLDING, IDLE, INACTIVE, TABLE, USES, Arrival, Operation, Txn
-from sa_session_lint.model.value import Place
+from sa_session_lint.model.value import Class, Place
 from sa_session_lint.typestate.state import (
     PLACE,
     SLOT,
@@ -142,7 +142,7 @@ class Way:
             if isinstance(value, Ref) and self.state(loc).owner in {"here", "passed", "parameter"}:
                 owner = "passed"
             self.update(loc, txn=ANY, owner=owner, unsaved=None, closed=None, begun=None, lent=None, kept=False, poisoned=None, fresh=False, pending=False)
-            self.sweep(loc, "forget", PLACE)
+            self.sweep(loc, "delete", PLACE)
 
     def escape_reached(self, own: bool) -> None:
         """Somebody unknown may have worked with the sessions that are not handed over."""
@@ -180,6 +180,23 @@ class Way:
         """The objects of a session after its commit."""
         expire = self.state(loc).expire
         self.sweep(loc, "forget" if "nested" in self.state(loc).blocks else "commit" if expire else "keep" if expire is False else "doubt", at)
+
+    def undoes(self, loc: Loc, before: SessionState, at: Place) -> None:
+        """The objects of a session after its rollback; where there is no transaction that does nothing."""
+        if before.txn is not IDLE or before.pending:
+            self.sweep(loc, "forget" if before.txn is ANY or "nested" in before.blocks else "rollback", at)
+
+    def meets(self, loc: Loc, model: Class | None) -> bool:
+        """Whether a session is given objects of a class for the first time: else one of them may be one that it has, with more loaded than a query asks for."""
+        known = self.state(loc).models
+        if model is None or loc not in self.heap:
+            return False
+        if model not in known:
+            self.update(loc, models=known | {model})
+            return True
+        for key, value in self.env.items():
+            self.env[key] = mapped(value, lambda each: replace(each, fetched=None) if each.loc == loc and model in {each.model, each.first} else each)
+        return False
 
     def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False, flushes: bool = True) -> tuple[list[Way], list[Way]]:
         """The ways on which an operation comes back, and those on which it raises. `flushes` tells whether a statement surely sends what is pending before."""
@@ -230,9 +247,11 @@ class Way:
             for way in come_back:
                 if operation == "commit":
                     way.commits(loc, at)
+                elif operation == "rollback":
+                    way.undoes(loc, state, at)
                 else:
-                    way.sweep(loc, "close" if operation == "close" else "forget" if operation == "any" or "nested" in state.blocks else "rollback", at)
-        elif operation in {"sql", "get", "bulk"}:
+                    way.sweep(loc, "close" if operation == "close" else "delete", at)
+        elif operation in {"sql", "get", "bulk", "flush", "nested"}:  # a flush reads the key of what was changed
             for way in come_back:
                 way.sweep(loc, "sql", at)
         if operation in {"commit", "rollback", "close"} and state.blocks and state.txn is not CTXDONE:
@@ -314,7 +333,7 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
             held = state.txn in {CONN, INACTIVE, ANY}
             return {"unsaved": None, "begun": None, "poisoned": None, "given_back": state.given_back or held, "saved": operation == "commit" or state.saved}
         case "close":
-            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": True, "closed": at, "fresh": True, "reopened": None}
+            return {"unsaved": None, "begun": None, "poisoned": None, "given_back": True, "closed": at, "fresh": True, "reopened": None, "models": frozenset()}
         case "none":
             return {}
         case "any":
