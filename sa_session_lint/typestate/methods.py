@@ -44,7 +44,7 @@ from sa_session_lint.typestate.state import (
 )
 from sa_session_lint.typestate.statements import fetched_by, fetched_in, has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
 from sa_session_lint.typestate.values import entity
-from sa_session_lint.typestate.way import Outcome, Way, swept
+from sa_session_lint.typestate.way import DELETED, SOMETHING, Outcome, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
@@ -66,6 +66,7 @@ class Methods:
                     if name == "delete":
                         for each in back:
                             each.sweep(loc, "delete", self.of.place(call.at))
+                            each.remembers(loc, DELETED)
                     return [(each, given(objects(receiver, name, self.of.place(call.at)), each)) for each in back], by_sql(raised)
                 if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
                     return [(way, None)], []
@@ -179,14 +180,16 @@ class Methods:
             value = Object(model, loc, loaded=True, at=at, fetched=fetched_by(self.of, call) if model is not None else None) if whole else None
         elif name == "merge" and call.arguments:
             merged = self.of.evaluate(call.arguments[0], way)
-            value = Object(merged.model, loc, loaded=True, at=at) if isinstance(merged, Object) and merged.model is not None else None
+            value = Object(merged.model, loc, loaded=True, at=at, new=True) if isinstance(merged, Object) and merged.model is not None else None
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
             if name in {"add", "add_all"}:
                 for argument in call.arguments:
                     known = each.env.get(argument.name) if isinstance(argument, Name) else None
-                    if isinstance(known, Object) and known.loc is not None:
+                    if isinstance(known, Object) and known.loc not in {None, loc} and known.detached is None:
+                        each.become(known, swept(known, "delete", at))  # it raises where that session is open
+                    elif isinstance(known, Object) and known.loc is not None:
                         each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
                     elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
                         each.meets(loc, known.model if known is not None else None)
@@ -206,6 +209,9 @@ class Methods:
                 self.expired(loc, name, call, each)
             if name == "delete" or (write and operation == "sql"):
                 each.sweep(loc, "delete", at)
+                each.remembers(loc, DELETED)
+            if name in {"add", "add_all", "merge"} and not objects_in(value) and not are_known(call, each):
+                each.remembers(loc, SOMETHING)
             if name == "reset":
                 each.update(loc, closed=None)
             elif name in {"expunge", "expunge_all"}:
@@ -217,9 +223,9 @@ class Methods:
     def expired(self, loc: Loc, name: str, call: Call, way: Way) -> None:
         """What is loaded of one object, or of all, is expired."""
         if name == "expire_all":
-            way.sweep(loc, "commit", self.of.place(call.at))
+            way.sweep(loc, "expire", self.of.place(call.at))
         elif call.arguments and isinstance(held := self.of.evaluate(call.arguments[0], way), Object):
-            way.become(held, swept(held, "commit" if len(call.arguments) == 1 and not call.keywords and held.at is not None and held.loc == loc else "forget", self.of.place(call.at)))
+            way.become(held, swept(held, "expire" if len(call.arguments) == 1 and not call.keywords and held.fetched is not None and held.loc == loc else "forget", self.of.place(call.at)))
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -257,11 +263,19 @@ def objects(rows: Rows, name: str, at: Place) -> Abstract:
     return found if name in SINGLE else Group((found,), open=True)
 
 
+def are_known(call: Call, way: Way) -> bool:
+    """Whether what a call is given are objects of known classes, under names of their own."""
+    held = [way.env.get(argument.name) if isinstance(argument, Name) else None for argument in call.arguments]
+    return all(isinstance(each, Object) and each.model is not None for each in held)
+
+
 def given(value: Abstract, way: Way) -> Abstract:
     """Objects as a session gives them: one that it has already may have loaded more."""
     for each in objects_in(value):
         if each.loc is not None and each.loaded and not way.meets(each.loc, each.model or each.first):
             value = mapped(value, lambda found: replace(found, fetched=None))
+        if each.loc is not None and DELETED in way.state(each.loc).models:
+            value = mapped(value, lambda found: replace(found, gone=True))
     return value
 
 

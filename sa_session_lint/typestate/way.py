@@ -28,6 +28,9 @@ from sa_session_lint.typestate.state import (
     renamed,
 )
 
+SOMETHING, DELETED = Class("", "something"), Class("", "deleted")
+"""What a session may have given beside objects of known classes."""
+
 _OWN = frozenset({"new", "in", "older"})
 
 
@@ -137,6 +140,8 @@ class Way:
             if each.loc is not None and each.loc in self.heap:
                 self.update(each.loc, unsaved=None)  # its session can be asked for
             self.become(each, swept(each, "forget", PLACE))
+            if each.loc is not None:
+                self.sweep(each.loc, "sql", PLACE)  # whatever is read of it may load
         for loc in locs_in(value):
             owner = "shared" if self.state(loc).owner in {"with", "shared"} else "given"  # its block still closes it
             if isinstance(value, Ref) and self.state(loc).owner in {"here", "passed", "parameter"}:
@@ -189,7 +194,7 @@ class Way:
     def meets(self, loc: Loc, model: Class | None) -> bool:
         """Whether a session is given objects of a class for the first time: else one of them may be one that it has, with more loaded than a query asks for."""
         known = self.state(loc).models
-        if model is None or loc not in self.heap:
+        if model is None or loc not in self.heap or SOMETHING in known:
             return False
         if model not in known:
             self.update(loc, models=known | {model})
@@ -197,6 +202,11 @@ class Way:
         for key, value in self.env.items():
             self.env[key] = mapped(value, lambda each: replace(each, fetched=None) if each.loc == loc and model in {each.model, each.first} else each)
         return False
+
+    def remembers(self, loc: Loc, what: Class) -> None:
+        """From here on objects of a session may be of `SOMETHING` that nobody saw, or `DELETED`."""
+        if loc in self.heap:
+            self.update(loc, models=self.state(loc).models | {what})
 
     def operate(self, loc: Loc, operation: Operation, at: Place, write: bool = False, flushes: bool = True) -> tuple[list[Way], list[Way]]:
         """The ways on which an operation comes back, and those on which it raises. `flushes` tells whether a statement surely sends what is pending before."""
@@ -351,7 +361,7 @@ def _changes(state: SessionState, operation: Operation, at: Place, write: bool) 
 def swept(found: Object, event: str, at: Place) -> Object:
     """An object of a session to which something has happened:
 
-    "commit" expires what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
+    "commit" and "expire" expire what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
     "sql" may load again what had expired; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
     """
     if event == "delete" or found.gone:
@@ -363,7 +373,9 @@ def swept(found: Object, event: str, at: Place) -> Object:
     match event:
         case "sql":
             return replace(found, expired=None, undone=False, fetched=None) if found.expired is not None else found
-        case "commit":
+        case "expire" if found.new:
+            return found
+        case "commit" | "expire":
             return replace(found, new=False, expired=found.expired or at, fetched=_NOTHING)
         case "keep":
             return replace(found, new=False) if found.new else found
@@ -379,7 +391,7 @@ def swept(found: Object, event: str, at: Place) -> Object:
 
 
 _NOTHING: frozenset[str] = frozenset()
-_EXPIRING = frozenset({"commit", "doubt", "rollback"})
+_EXPIRING = frozenset({"commit", "expire", "doubt", "rollback"})
 
 
 def _after(before: tuple[str, ...], event: str) -> tuple[str, ...]:
