@@ -180,7 +180,9 @@ class Methods:
             value = Object(model, loc, loaded=True, at=at, fetched=fetched_by(self.of, call) if model is not None else None) if whole else None
         elif name == "merge" and call.arguments:
             merged = self.of.evaluate(call.arguments[0], way)
-            value = Object(merged.model, loc, loaded=True, at=at, new=True) if isinstance(merged, Object) and merged.model is not None else None
+            made = self.of.value(call.arguments[0].function) if isinstance(call.arguments[0], Call) else None
+            model = merged.model if isinstance(merged, Object) else made if isinstance(made, Class) else None
+            value = Object(model, loc, loaded=True, at=at, new=True) if model is not None else None
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
@@ -190,6 +192,7 @@ class Methods:
                     if isinstance(known, Object) and known.loc not in {None, loc} and known.detached is None:
                         each.become(known, swept(known, "delete", at))  # it raises where that session is open
                     elif isinstance(known, Object) and known.loc is not None:
+                        each.meets(loc, known.model)
                         each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
                     elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
                         each.meets(loc, known.model if known is not None else None)
@@ -210,7 +213,9 @@ class Methods:
             if name == "delete" or (write and operation == "sql"):
                 each.sweep(loc, "delete", at)
                 each.remembers(loc, DELETED)
-            if name in {"add", "add_all", "merge"} and not objects_in(value) and not are_known(call, each):
+            if name == "merge" and value is None:
+                each.sweep(loc, "delete", at)
+            if (name == "merge" and value is None) or (name in {"add", "add_all"} and not are_known(call, each)):
                 each.remembers(loc, SOMETHING)
             if name == "reset":
                 each.update(loc, closed=None)
@@ -264,8 +269,8 @@ def objects(rows: Rows, name: str, at: Place) -> Abstract:
 
 
 def are_known(call: Call, way: Way) -> bool:
-    """Whether what a call is given are objects of known classes, under names of their own."""
-    held = [way.env.get(argument.name) if isinstance(argument, Name) else None for argument in call.arguments]
+    """Whether what a call is given are objects of known classes, or made on the spot."""
+    held = [way.env.get(argument.name) for argument in call.arguments if isinstance(argument, Name)]
     return all(isinstance(each, Object) and each.model is not None for each in held)
 
 

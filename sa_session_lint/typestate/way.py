@@ -194,11 +194,11 @@ class Way:
     def meets(self, loc: Loc, model: Class | None) -> bool:
         """Whether a session is given objects of a class for the first time: else one of them may be one that it has, with more loaded than a query asks for."""
         known = self.state(loc).models
-        if model is None or loc not in self.heap or SOMETHING in known:
+        if model is None or loc not in self.heap:
             return False
         if model not in known:
             self.update(loc, models=known | {model})
-            return True
+            return SOMETHING not in known
         for key, value in self.env.items():
             self.env[key] = mapped(value, lambda each: replace(each, fetched=None) if each.loc == loc and model in {each.model, each.first} else each)
         return False
@@ -381,6 +381,8 @@ def swept(found: Object, event: str, at: Place) -> Object:
             return replace(found, new=False) if found.new else found
         case "doubt":
             return replace(found, new=False, expired=None, fetched=None)
+        case "rollback" if found.new and found.loaded:
+            return replace(found, expired=None, fetched=None)  # merged: it may have been there before
         case _ if found.new:
             return replace(found, loc=None, new=False, fetched=None)
         case "rollback":
