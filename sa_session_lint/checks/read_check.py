@@ -64,7 +64,7 @@ class ReadCheck(FlowCheck):
         """How it came to the read: where the object came from, was expired, and left its session."""
         marks: list[tuple[Place | None, str]] = [
             (read.of.at, "comes from here"),
-            (read.of.expired, "expired here by a rollback" if read.of.undone else "committed here, which expires it"),
+            (read.of.expired, "rolled back here, which expires it" if read.of.undone else "expires here"),
             (read.of.detached, "its session is closed here"),
         ]
         return [self.note(place, text) for place, text in marks if place is not None]
