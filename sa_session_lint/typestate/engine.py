@@ -31,7 +31,7 @@ from sa_session_lint.typestate.state import (
 )
 from sa_session_lint.typestate.summaries import CALLEES, CALLERS, Case, Effect, Summaries
 from sa_session_lint.typestate.transfer import Transfer
-from sa_session_lint.typestate.way import Way
+from sa_session_lint.typestate.way import ANYTHING, Way
 
 CROWD = 12
 """As many ways to one step are told apart by all that is known of them, more only by what can be a fault."""
@@ -164,7 +164,7 @@ class Engine:
 
 def _plain(case: Case) -> Case:
     """The same end of a call, with nothing said about objects."""
-    heap = Frozen((loc, state if state.swept is None else state._replace(swept=("forget",))) for loc, state in case.heap)
+    heap = Frozen((loc, state._replace(swept=None if state.swept is None else ("forget",), models=state.models and ANYTHING)) for loc, state in case.heap)
     env: Frozen[object, Abstract] = Frozen((key, value) for key, value in case.env if not isinstance(value, Object))
     return replace(case, heap=heap, value=mapped(case.value, plain), env=env)
 

@@ -30,6 +30,7 @@ from sa_session_lint.typestate.state import (
 
 SOMETHING, DELETED = Class("", "something"), Class("", "deleted")
 """What a session may have given beside objects of known classes."""
+ANYTHING = frozenset({SOMETHING, DELETED})
 
 _OWN = frozenset({"new", "in", "older"})
 
@@ -112,6 +113,9 @@ class Way:
         """Forget what is known of objects: there are many ways to here already."""
         for key, value in self.env.items():
             self.env[key] = mapped(value, plain)
+        for loc, state in self.heap.items():
+            if state.models:
+                self.heap[loc] = state._replace(models=ANYTHING)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
