@@ -38,6 +38,12 @@ def test_the_marked_line_of_the_reported_example_is_reported_and_no_other(entry:
 
 
 @pytest.mark.parametrize(("entry", "number"), PAIRS, ids=name)
+def test_what_else_is_reported_is_of_other_rules(entry: Entry, number: int) -> None:
+    for example in (entry.reported[number], entry.accepted[number]):
+        assert entry.name not in {rule for _, _, rule in marks_in({"example.py": example.code}, "also")}
+
+
+@pytest.mark.parametrize(("entry", "number"), PAIRS, ids=name)
 def test_the_accepted_example_is_silent(entry: Entry, number: int, tmp_path: Path) -> None:
     assert _lint(entry.accepted[number].code, tmp_path, entry.profile) == set()
 
