@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
 
-def is_configured(index: Index) -> bool:
-    """Whether `configure(expire_on_commit=...)` may set the option of some maker later."""
-    return index.once(
-        ("configures expiry",),
-        lambda: any(isinstance(call.function, Attribute) and call.function.name == "configure" for _, _, call in index.calls_with("configure", "expire_on_commit")),
-    )
-
-
 def expires(value: Value) -> bool:
     """Whether objects of such a session, or of the sessions of such a maker, may expire at a commit under asyncio."""
     return isinstance(value, (Session, Maker, Registry)) and value.kind == "async" and value.options.expire is not False

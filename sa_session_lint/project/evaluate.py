@@ -321,11 +321,9 @@ def attribute(index: Index, value: Value, name: str) -> Value:
             return External(f"{dotted}.{name}")
         case Instance(path, qualname) | Class(path, qualname):
             found = index.ask(Member(path, qualname, name))
-            if isinstance(found, Function) and isinstance(value, Instance):
-                found = replace(found, receiver=value)
-                if _is_property(index, found):
-                    return shared(index.ask(Result(found.path, found.qualname)))
-            return found
+            if isinstance(found, Function) and isinstance(value, Instance) and _is_decorated(index, found, _PROPERTIES):
+                return shared(index.ask(Result(found.path, found.qualname)))
+            return replace(found, receiver=_receiver(index, found, value)) if isinstance(found, Function) else found
         case Made("flask_sqlalchemy.SQLAlchemy", place):
             if name == "session":
                 return Registry("sync", Options(None), "framework", place)
@@ -417,15 +415,23 @@ def _self_stores(scopes: dict[str, Scope], owner: Scope) -> list[tuple[Scope, St
     return found
 
 
-def _is_property(index: Index, function: Function) -> bool:
+_PROPERTIES = frozenset({"property", "cached_property", "hybrid_property", "classproperty", "reify"})
+
+
+def _is_decorated(index: Index, function: Function, names: frozenset[str]) -> bool:
+    """Whether a decorator of a function goes by one of these names."""
     found = index.outline(function.path)
-    if found is None:
-        return False
-    for decorator in found.scopes[function.qualname].decorators:
-        name = decorator.name if isinstance(decorator, (Name, Attribute)) else ""
-        if name in {"property", "cached_property", "hybrid_property", "classproperty", "reify"}:
-            return True
-    return False
+    decorators = found.scopes[function.qualname].decorators if found is not None else ()
+    return any(isinstance(decorator, (Name, Attribute)) and decorator.name in names for decorator in decorators)
+
+
+def _receiver(index: Index, method: Function, owner: Instance | Class) -> Instance | Class | None:
+    """What the first parameter of a method is bound to, when it is taken from an object or from its class."""
+    if _is_decorated(index, method, frozenset({"staticmethod"})):
+        return None
+    if _is_decorated(index, method, frozenset({"classmethod"})):
+        return Class(owner.path, owner.qualname)
+    return owner if isinstance(owner, Instance) else None
 
 
 # -- calls ----------------------------------------------------------------------------------------------------------------

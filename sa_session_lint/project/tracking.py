@@ -9,8 +9,9 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Options, Place, Session, Value
+from sa_session_lint.model.vocabulary import Kind
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
-from sa_session_lint.project.committing import is_configured
+from sa_session_lint.project.expiry import expires
 from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
@@ -52,6 +53,17 @@ class ProjectFacts:
                     return bindings[0].value if len(bindings) == 1 and bindings[0].how == "=" else expression
         return expression
 
+    def refined(self, expression: Name, sketch: Sketch) -> tuple[Expression, ...]:
+        scope, name = self.scope(sketch.function), expression.name
+        for place in scope.enclosing() if scope is not None else ():
+            if any(parameter.name == name for parameter in place.parameters):
+                break
+            if bindings := place.bindings.get(name):
+                refined = [_refines(each.value, name) for each in bindings]
+                plain = all(each.how == "=" for each in bindings) and not refined[0] and all(refined[1:])
+                return tuple(each.value for each in bindings) if plain else (expression,)
+        return (expression,)
+
     def settled(self, sketch: Sketch) -> Frozen[object, bool]:
         return self.index.once(("settled", sketch.function), lambda: Frozen(_settled(self.index, sketch).items()))
 
@@ -90,8 +102,8 @@ class ProjectFacts:
     def attribute(self, model: Class, name: str) -> str | None:
         return self.index.once(("attribute", model, name), lambda: attribute(self.index, model, name))
 
-    def expires(self, options: Options) -> bool | None:
-        return None if options.expire and is_configured(self.index) else options.expire
+    def expires(self, options: Options, kind: Kind | None) -> bool | None:
+        return expires(self.index, options, kind)
 
     def opens(self, function: Function) -> bool:
         return opens_any(self.index, function)
@@ -145,6 +157,15 @@ class ProjectFacts:
         return any(is_fixture(self.index, d, scope, sketch.function.path) for d in scope.decorators) or not all(
             self.is_transparent(d, scope, sketch.function.path) for d in scope.decorators
         )
+
+
+def _refines(value: Expression, name: str) -> bool:
+    """Whether an expression is a call of a method of what a name holds, or of what such a call gives."""
+    while isinstance(value, Call) and isinstance(value.function, Attribute):
+        value = value.function.value
+        if value == Name(name):
+            return True
+    return False
 
 
 def _settled(index: Index, made: Sketch) -> dict[object, bool]:
@@ -206,9 +227,8 @@ def given_to(index: Index, found: Outline, scope: Scope) -> dict[str, SessionSta
             drawn = pool(index, value.place) if depends and value.place is not None else None
             blocks = blocks_around(index, parameter, scope, found.path) if depends else ()
             owner = "depends" if depends else "parameter"
-            given[parameter.name] = SessionState(
-                ANY, value.kind, owner, blocks, fresh=False, autoflush=value.options.autoflush, pool=drawn, expire=None if is_configured(index) else value.options.expire
-            )
+            expire = expires(index, value.options, value.kind)
+            given[parameter.name] = SessionState(ANY, value.kind, owner, blocks, fresh=False, autoflush=value.options.autoflush, pool=drawn, expire=expire)
     return given
 
 

@@ -168,7 +168,7 @@ class Calls:
         way.make_room(loc)
         way.heap[loc] = SessionState(
             IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at),
-            expire=self.of.facts.expires(options),
+            expire=self.of.facts.expires(options, maker.kind),
         )
         return [(way, Ref(loc))]
 
@@ -179,10 +179,11 @@ class Calls:
         way.make_room(loc)
         pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
-            saves, flushes, expire = session.options.autocommit, session.options.autoflush, self.of.facts.expires(session.options)
+            saves, flushes, expire = session.options.autocommit, session.options.autoflush, self.of.facts.expires(session.options, session.kind)
             way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, pool=pool, expire=expire)
         else:
-            way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool)
+            expire = self.of.facts.expires(session.options, session.kind)
+            way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool, expire=expire)
         return [(way, Ref(loc))], [way.copy()]
 
     def unknown(self, values: tuple[Abstract, ...], way: Way) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sa_session_lint.model.expression import Call, Expression
+from sa_session_lint.model.expression import Call, Expression, Name
 from sa_session_lint.model.value import Class, Function, Options, Place, Value
+from sa_session_lint.model.vocabulary import Kind
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import Frozen
 
@@ -19,6 +20,10 @@ class Facts(Protocol):
 
     def origin(self, expression: Expression, sketch: Sketch) -> Expression:
         """What a name was bound to, where that is known and nothing else is; any other expression is its own origin."""
+        ...
+
+    def refined(self, expression: Name, sketch: Sketch) -> tuple[Expression, ...]:
+        """What a name was bound to: something first, and then only what it became by methods of its own, as in `query = query.where(...)`; else the name itself."""
         ...
 
     def settled(self, sketch: Sketch) -> Frozen[object, bool]:
@@ -42,7 +47,7 @@ class Facts(Protocol):
         object in memory; None for whatever else, or what is not known."""
         ...
 
-    def expires(self, options: Options) -> bool | None:
+    def expires(self, options: Options, kind: Kind | None) -> bool | None:
         """Whether a commit of a session with these options expires its objects; None where that is not known."""
         ...
 

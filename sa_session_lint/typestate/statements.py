@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series, Star
 from sa_session_lint.model.value import UNKNOWN, Class, External
@@ -69,20 +69,65 @@ def literal_of(of: Values, statement: Expression | None) -> str | None:
     return None
 
 
+class Query(NamedTuple):
+    """What the text of a query is built of: `root` is what it begins with, a `select(...)` or a class; `methods` are the calls that refine it, and `perhaps` those
+    that do so on some ways only."""
+
+    root: Expression | None
+    methods: tuple[Call, ...] = ()
+    perhaps: tuple[Call, ...] = ()
+
+    def is_reshaped(self) -> bool:
+        """Whether it may give something else than what it began with."""
+        return any(isinstance(each.function, Attribute) and each.function.name in _RESHAPED for each in (*self.methods, *self.perhaps))
+
+
+_RESHAPED = frozenset({"with_only_columns", "add_columns", "column", "subquery", "cte", "scalar_subquery", "exists", "union", "union_all", "returning"})
+
+
+def query_of(of: Values, expression: Expression | None) -> Query:
+    """Unfold a query, also one that was bound to a name and refined under it: `query = query.where(...)`."""
+    methods: list[Call] = []
+    perhaps: list[Call] = []
+    for _ in range(_UNFOLDED):
+        if isinstance(expression, Name):
+            first, *later = of.facts.refined(expression, of.sketch)
+            for each in later:
+                while isinstance(each, Call) and isinstance(each.function, Attribute):
+                    perhaps.append(each)
+                    each = each.function.value
+            if not isinstance(first, Call):
+                break
+            expression = first
+        elif isinstance(expression, Call) and isinstance(expression.function, Attribute) and is_query(of, expression.function.value):
+            methods.append(expression)
+            expression = expression.function.value
+        else:
+            break
+    return Query(expression, tuple(methods), tuple(perhaps))
+
+
+_UNFOLDED = 40
+
+
+def is_query(of: Values, expression: Expression) -> bool:
+    """Whether an expression may be a query itself: a call, or a name for one."""
+    return isinstance(expression, Call) or (isinstance(expression, Name) and isinstance(of.facts.refined(expression, of.sketch)[0], Call))
+
+
 def model_of(of: Values, call: Call) -> Class | None:
     """The class whose objects a query gives: `query(User)`, `scalars(select(User).where(...))`, `get(User, 1)`."""
-    first = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
-    while isinstance(first, Call):
-        function = first.function
-        if isinstance(function, Attribute) and isinstance(function.value, Call):
-            first = function.value
-            continue
-        value = of.value(function)
-        if not isinstance(value, External) or value.dotted.rpartition(".")[2] != "select" or len(first.arguments) != 1:
-            return None
-        first = first.arguments[0]
-    found = of.value(first) if first is not None else None
+    query = query_of(of, call.arguments[0] if call.arguments else None)
+    root = query.root
+    if isinstance(root, Call):
+        root = root.arguments[0] if is_select(of, root) and len(root.arguments) == 1 and not query.is_reshaped() else None
+    found = of.value(root) if root is not None else None
     return found if isinstance(found, Class) else None
+
+
+def is_select(of: Values, call: Call) -> bool:
+    value = of.value(call.function)
+    return isinstance(value, External) and value.dotted.rpartition(".")[2] == "select"
 
 
 EAGER = frozenset({"selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager", "undefer"})
@@ -98,16 +143,15 @@ def fetched_by(of: Values, call: Call) -> frozenset[str] | None:
         if loaded is None:
             return None
         found |= loaded
-    statement = of.facts.origin(call.arguments[0], of.sketch) if call.arguments else None
-    while isinstance(statement, Call) and isinstance(statement.function, Attribute) and isinstance(statement.function.value, (Call, Name)):
-        if isinstance(statement.function.value, Name) and not isinstance(of.facts.origin(statement.function.value, of.sketch), Call):
-            break
-        if statement.function.name == "options":
-            loaded = fetched_in(of, statement)
+    query = query_of(of, call.arguments[0] if call.arguments else None)
+    if any(isinstance(each.function, Attribute) and each.function.name == "options" for each in query.perhaps):
+        return None
+    for each in query.methods:
+        if isinstance(each.function, Attribute) and each.function.name == "options":
+            loaded = fetched_in(of, each)
             if loaded is None:
                 return None
             found |= loaded
-        statement = of.facts.origin(statement.function.value, of.sketch)
     return found
 
 
@@ -145,14 +189,7 @@ def may_have_entities(of: Values, call: Call) -> bool:
 
 def asks_entity(of: Values, argument: Expression) -> bool:
     """Whether a column of a query is a class of the project, itself or within `select()`."""
-    if isinstance(argument, Star):
-        return False
-    if isinstance(argument, Call):
-        function = argument.function
-        if isinstance(function, Attribute) and isinstance(function.value, Call):
-            return asks_entity(of, function.value)
-        value = of.value(function)
-        if isinstance(value, External) and value.dotted.rpartition(".")[2] == "select":
-            return any(asks_entity(of, inner) for inner in argument.arguments)
-        return False
-    return isinstance(of.value(argument), Class)
+    query = query_of(of, argument)
+    if isinstance(query.root, Call):
+        return is_select(of, query.root) and not query.is_reshaped() and any(asks_entity(of, inner) for inner in query.root.arguments)
+    return query.root is not None and isinstance(of.value(query.root), Class)

@@ -265,7 +265,7 @@ class Transfer(Values):
                     value = Object(model if isinstance(model, Class) else None, made=True)
                 if value is None and isinstance(target, Name) and isinstance(found := self.value(target), Session) and found.how == "given":
                     loc: Loc = ("given", self.place(step.at))
-                    way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
+                    way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False, expire=self.facts.expires(found.options, found.kind))
                     value = Ref(loc)  # an annotation says so
                 self.assign(target, value, way, step.at)
                 if step.at in self.sketch.seeded and isinstance(target, Name):
@@ -357,7 +357,7 @@ class Transfer(Values):
         inside = self.invocation.entered(Class(owner.path, owner.qualname), way, self.place(step.at)) if isinstance(owner, Instance) else None
         if value is None and inside is None and isinstance(found, Session):
             loc: Loc = ("given", self.place(step.at))
-            way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
+            way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False, expire=self.facts.expires(found.options, found.kind))
             value = Ref(loc)
         if isinstance(step.value, Call):
             self.calls.waits(Enter(step.value), step.value, (), way)
@@ -367,7 +367,7 @@ class Transfer(Values):
         found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
         for each, bound, _ in back:
             if isinstance(bound, Ref) and isinstance(found, Session):
-                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush, expire=self.facts.expires(found.options))
+                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush, expire=self.facts.expires(found.options, found.kind))
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager
