@@ -35,7 +35,8 @@ def handed(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) ->
     """The names of what a call gives to a session, itself or by the function that it calls."""
     given = [(position, argument.name) for position, argument in enumerate(call.arguments) if isinstance(argument, Name)]
     named = [(key, value.name) for key, value in call.keywords if isinstance(value, Name)]
-    if not given and not named:
+    owner = call.function.value.name if isinstance(call.function, Attribute) and isinstance(call.function.value, Name) else None
+    if not given and not named and owner is None:
         return
     if isinstance(call.function, Attribute) and call.function.name in HANDLING:
         yield from (name for _, name in given)
@@ -46,6 +47,10 @@ def handed(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) ->
         return
     inner = outline.scopes[called.qualname]
     below = handled(index, called.path, inner, depth - 1)
-    parameters = [parameter.name for parameter in inner.parameters][called.receiver is not None :]
+    parameters = [parameter.name for parameter in inner.parameters]
+    if called.receiver is not None and parameters:
+        first, *parameters = parameters
+        if owner is not None and first in below:
+            yield owner
     yield from (name for position, name in given if position < len(parameters) and parameters[position] in below)
     yield from (name for key, name in named if key in below)

@@ -17,21 +17,21 @@ _BASES = 5
 """How many classes up attributes are looked for."""
 
 
-def is_column(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
-    """Whether a class, or one that it inherits from, maps an attribute: `Column(...)`, `Mapped[...]`, a field of an SQLModel table."""
+def is_column(index: Index, model: Class, name: str, depth: int = _BASES, table: bool = False) -> bool:
+    """Whether a class, or one that it inherits from, maps an attribute: `Column(...)`, `Mapped[...]`, a field of an SQLModel, which is a `table`."""
     found = index.outline(model.path)
     if found is None or not depth:
         return False
     scope = found.scopes[model.qualname]
-    is_table = ("table", Const(True)) in scope.keywords
+    is_table = table or ("table", Const(True)) in scope.keywords
     for binding in scope.bindings.get(name, ()):
         if _maps(binding.value) or (binding.annotation is not None and (is_table or _is_mapped(binding.annotation))):
             return True
     bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
-    return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1) for base in bases)
+    return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1, is_table) for base in bases)
 
 
-def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str | None:
+def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table: bool = False) -> str | None:
     """What an attribute of a mapped class is: "column", "deferred", or a relationship: "eager", "lazy", or "lazy one" if it may lead to one object, which the
     session may have in memory; None for whatever else.
     https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html"""
@@ -39,12 +39,12 @@ def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str
     if found is None or not depth:
         return None
     scope = found.scopes[model.qualname]
+    is_table = table or ("table", Const(True)) in scope.keywords
     bindings = scope.bindings.get(name, [])
     if len(bindings) > 1:
         return None
     if bindings:
         made, annotation = bindings[0].value, bindings[0].annotation
-        is_table = ("table", Const(True)) in scope.keywords
         if isinstance(made, Call) and _last(made.function) in v.RELATIONSHIPS:
             return _relationship(index, model, made, annotation)
         if isinstance(made, Call) and _last(made.function) in v.MAPPING:
@@ -52,7 +52,7 @@ def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str
         return "column" if annotation is not None and (_is_mapped(annotation) or (is_table and not isinstance(annotation, Attribute))) else None
     for base in scope.bases:
         value = index.value(base, scope.parent or found.module, model.path)
-        if isinstance(value, Class) and value != model and (above := attribute(index, value, name, depth - 1)) is not None:
+        if isinstance(value, Class) and value != model and (above := attribute(index, value, name, depth - 1, is_table)) is not None:
             return above
     return None
 

@@ -21,6 +21,7 @@ from sa_session_lint.model.value import (
     Engine,
     External,
     Function,
+    Instance,
     Made,
     Maker,
     Manager,
@@ -56,6 +57,7 @@ from sa_session_lint.typestate.state import (
     holding,
     is_reached,
     locs_in,
+    remodelled,
     sessions_in,
 )
 from sa_session_lint.typestate.way import Outcome, Way
@@ -97,9 +99,7 @@ class Calls:
                 found = of.methods.on(receiver, call.function.name, call, arguments, way)
                 if found is not None:
                     return found
-        function = of.concurrency.known_as(of.value(call.function))
-        if isinstance(receiver, Object) and receiver.model is not None and isinstance(call.function, Attribute):
-            function = of.facts.method(receiver.model, call.function.name) or function
+        function = of.concurrency.known_as(self.function(call, receiver))
         taken = of.evaluate(call.function, way) if isinstance(call.function, Name) else None
         if isinstance(taken, Bound):  # a closure, or a bound method under a name of its own
             if not isinstance(of.value(call), Coroutine):
@@ -141,6 +141,13 @@ class Calls:
         if isinstance(call.function, Attribute) and is_super(call.function.value):
             way.escape_reached(own=True)
         return self.unknown((receiver, *arguments), way)
+
+    def function(self, call: Call, receiver: Abstract) -> Value:
+        """What is called: of an object that came from a session, the method of its class."""
+        if isinstance(receiver, Object) and receiver.model is not None and isinstance(call.function, Attribute):
+            method = self.of.facts.method(receiver.model, call.function.name)
+            return self.of.value(call.function) if method is None else replace(method, receiver=Instance(receiver.model.path, receiver.model.qualname))
+        return self.of.value(call.function)
 
     def waits(self, expression: Expression, call: Call, arguments: tuple[Abstract, ...], way: Way) -> None:
         """What is evaluated here may wait while sessions hold their connections. What a function of the project is handed it may give back before."""
@@ -208,7 +215,7 @@ class Calls:
                     return [(way, None)], [way.copy()]
                 if isinstance(call.function, Attribute) and isinstance(receiver, Ref):
                     return of.methods.perform(receiver.loc, call.function.name, call, way)
-                function = of.value(call.function)
+                function = self.function(call, receiver)
                 if isinstance(function, Function):
                     return self.project(function, call, arguments, receiver, way, awaited=True)
                 return self.unknown((receiver, *arguments), way)
@@ -334,7 +341,11 @@ class Calls:
             if isinstance(gives, Session) or not reach:
                 return [(way, None)], []
             return [(way, Rows(reach[0], "lazy"))], []
-        return of.invocation.invoke(found, env, way, of.place(call.at))
+        back, raised = of.invocation.invoke(found, env, way, of.place(call.at))
+        if isinstance(function.receiver, Class):  # of a class method, `cls` is the class that it was called on
+            owner = Class(function.path, function.qualname.rpartition(".")[0])
+            back = [(each, remodelled(value, owner, function.receiver)) for each, value in back]
+        return back, raised
 
     def constructed(self, cls: Class, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         """An object of the project that may keep what it is given."""

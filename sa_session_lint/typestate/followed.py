@@ -11,6 +11,7 @@ from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
     Disjunct,
     Loc,
+    Object,
 )
 
 LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
@@ -46,6 +47,15 @@ class Followed:
     met: list[Met] = field(default_factory=list)
     coarse: bool = False
 
+    def steps_to(self, step: int, disjunct: Disjunct) -> list[int]:
+        """The steps of a way to a step, the last one first."""
+        steps: list[int] = []
+        here: Key | None = (step, disjunct)
+        while here is not None:
+            steps.append(here[0])
+            here = self.came.get(here)
+        return steps
+
     def ends(self, end: int) -> list[Disjunct]:
         return list(self.ways.get(end, ()))
 
@@ -59,12 +69,29 @@ def certain(found: Followed) -> list[Met]:
         counts.setdefault((met.step, met.kind, met.loc), set()).add(met.disjunct)
     kept: list[Met] = []
     for met in found.met:
-        if met.kind in CERTAIN and len(counts[met.step, met.kind, met.loc]) < sum(not _had(way, met) for way in found.ways[met.step]):
+        meeting = counts[met.step, met.kind, met.loc]
+        if met.kind in CERTAIN and len(meeting) < sum(not _had(way, met) for way in found.ways[met.step]) and not _comes_round(found, met, meeting):
             continue
         if met.kind == "use of inactive" and met.related is None:
             continue  # `begin_nested()` flushes, and who tries a savepoint seldom plans for what was added before
         kept.append(met)
     return kept
+
+
+def _comes_round(found: Followed, met: Met, meeting: set[Disjunct]) -> bool:
+    """Whether a fault is met in every turn of a loop but the first: what has led to it stands in the loop, and no way that went past that is spared on
+    which the object is known."""
+    cause = next((at for at, step in found.sketch.steps.items() if step.op in {"call", "await"} and met.related == Place(found.sketch.function.path, step.at)), None)
+    if cause is None:
+        return False
+    steps = found.steps_to(met.step, met.disjunct)
+    if cause not in steps:
+        return False
+    last = steps.index(cause)
+    turned = any(found.sketch.steps[at].op == "next" for at in steps[:last] if at in steps[last:])
+    names = [name for name, value in met.disjunct.env if isinstance(value, Object) and met.related in {value.expired, value.detached}]
+    spared = [way for way in found.ways[met.step] if way not in meeting and any(isinstance(way.env.mapping.get(name), Object) for name in names)]
+    return turned and not any(cause in found.steps_to(met.step, way) for way in spared)
 
 
 def _had(way: Disjunct, met: Met) -> bool:

@@ -49,7 +49,7 @@ class Instances:
             found = self.of.evaluate(expression.value, way)
             match expression.value:  # `await user.awaitable_attrs.posts`
                 case Attribute(owner, "awaitable_attrs") if isinstance(held := self.of.evaluate(owner, way), Object) and held.fetched is not None:
-                    way.become(held, replace(held, fetched=held.fetched | {expression.name}))
+                    way.loads(held, replace(held, fetched=held.fetched | {expression.name}))
             if isinstance(found, Object) and (found.model is not None or found.first is not None):
                 kind = self.kind(found, expression.name, way)
                 yield Read(expression, found, kind)
@@ -64,7 +64,7 @@ class Instances:
 
     def kind(self, found: Object, name: str, way: Way) -> str | None:
         """What reading an attribute comes to."""
-        if found.model is None or found.loc is None or (found.fetched is not None and name in found.fetched):
+        if found.model is None or found.loc is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
             return None
         what = self.of.facts.attribute(found.model, name)
         if what is None:
@@ -94,7 +94,7 @@ class Instances:
             return
         what = self.of.facts.attribute(found.model, attribute) if found.model is not None else None
         if found.expired is not None and found.detached is None and what != "column":
-            way.become(found, replace(found, expired=None, undone=False, fetched=None))
+            way.loads(found, replace(found, expired=None, undone=False, fetched=None))
             return
         others = {each for value in way.env.values() for each in objects_in(value) if each.model == found.model and each.loc == found.loc}
         for each in others:  # two of them may be one
@@ -107,9 +107,9 @@ class Instances:
             return
         what = self.of.facts.attribute(found.model, expression.name) if found.model is not None else "column"
         if found.expired is not None and what is not None:
-            way.become(found, replace(found, expired=None, undone=False, fetched=None))
+            way.loads(found, replace(found, expired=None, undone=False, fetched=None))
         elif kind is None and found.fetched is not None and what not in {None, "column"}:
-            way.become(found, replace(found, fetched=found.fetched | {expression.name}))
+            way.loads(found, replace(found, fetched=found.fetched | {expression.name}))
         if (found.expired is not None and what is not None) or what not in {None, "column"}:
             way.sweep(found.loc, "sql", PLACE)
 

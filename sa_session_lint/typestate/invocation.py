@@ -161,7 +161,8 @@ class Invocation:
             changed = dict(case.env)
             for number, value in enumerate(passed):
                 now = renamed(changed.get((SLOT, number)), names)
-                each.become(_held(number), replace(now, at=value.at) if isinstance(now, Object) else swept(value, "forget", at))
+                now = replace(now, at=value.at) if isinstance(now, Object) else swept(value, "forget", at)
+                (each.become if now == value or now.expired is not None else each.loads)(_held(number), now)
             env_back = Frozen((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))
         return found
@@ -275,7 +276,7 @@ def bound(
     env: dict[object, Abstract] = {}
     names = [name for name, _ in sketch.parameters]
     if sketch.me is not None and (receiver is not None or function.receiver is not None):
-        if isinstance(receiver, (Record, Some)):
+        if isinstance(receiver, (Record, Some)) or (isinstance(receiver, Object) and _goes(receiver, sketch.me, sketch)):
             env[sketch.me] = receiver  # Some: it is the caller's own object
         names = names[1:]
     elif sketch.me is not None and sketch.function.qualname.endswith("__init__"):

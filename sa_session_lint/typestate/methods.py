@@ -207,7 +207,7 @@ class Methods:
                     each.become(held, swept(held, "delete", at))  # a detached one comes back to be deleted
             elif name == "refresh" and call.arguments:
                 for held in objects_in(self.of.evaluate(call.arguments[0], each)):
-                    each.become(held, replace(held, expired=None, fetched=None))
+                    each.loads(held, replace(held, expired=None, fetched=None))
             elif name in {"expire", "expire_all"}:
                 self.expired(loc, name, call, each)
             if name == "delete" or (write and operation == "sql"):

@@ -101,6 +101,7 @@ class Object:
     `at` is where it came from: two names for one object agree on it. `new`: added since the last commit, so that a rollback makes it transient again.
     `expired` is where all that it had loaded was expired, by a rollback if `undone`, `detached` where it left its session.
     `fetched` are the relationships and deferred columns that it has loaded; None: not known. `gone`: it may be deleted, which a commit does not expire.
+    Of one that stands for many, `mixed` is the loop that has loaded some of them.
     """
 
     model: Class | None
@@ -116,6 +117,7 @@ class Object:
     fetched: frozenset[str] | None = None
     first: Class | None = None
     gone: bool = False
+    mixed: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +357,13 @@ def mapped(value: Abstract, change: Callable[[Object], Object]) -> Abstract:
     return value
 
 
+def remodelled(value: Abstract, base: Class, model: Class) -> Abstract:
+    """The same value with objects of another class in place of those of `base`."""
+    if isinstance(value, Rows):
+        return replace(value, model=model if value.model == base else value.model, first=model if value.first == base else value.first)
+    return mapped(value, lambda each: replace(each, model=model if each.model == base else each.model, first=model if each.first == base else each.first))
+
+
 def plain(found: Object) -> Object:
     """An object of which no more is known than whose it is."""
     return Object(found.model, found.loc, found.made, found.written, found.loaded, first=found.first, gone=found.gone)
@@ -369,10 +378,22 @@ def each_of(value: Abstract) -> Abstract:
     """What a loop over a value sees in each turn."""
     if isinstance(value, Rows) and value.entities and value.kind != "lazy":
         return Object(value.model, value.loc, loaded=True, first=value.first, fetched=value.fetched)
-    if not isinstance(value, Group) or len(set(value.items)) != 1:
+    if not isinstance(value, Group) or not value.items:
         return None
-    item = value.items[0]
+    item = value.items[0] if len(set(value.items)) == 1 else _any_of(value.items)
     return replace(item, once=not value.open) if isinstance(item, Job) else item
+
+
+def _any_of(items: tuple[Abstract, ...]) -> Object | None:
+    """What is known of whichever of some objects; None where they are not of one class and session."""
+    objects = [item for item in items if isinstance(item, Object)]
+    if len(objects) < len(items) or len({(each.model, each.loc, each.first) for each in objects}) > 1:
+        return None
+    told = {name: values.pop() if len(values := {getattr(each, name) for each in objects}) == 1 else None for name in ("at", "expired", "detached", "fetched")}
+    return replace(
+        plain(objects[0]), **told, made=False, written=None, loaded=all(each.loaded for each in objects), new=any(each.new for each in objects),
+        undone=any(each.undone for each in objects), gone=any(each.gone for each in objects), mixed=next((each.mixed for each in objects if each.mixed), None),
+    )  # fmt: skip
 
 
 def sessions_in(value: Abstract) -> tuple[Loc, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series, Star
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series
 from sa_session_lint.model.value import UNKNOWN, Class, External
 from sa_session_lint.typestate.state import Object
 

@@ -56,6 +56,7 @@ from sa_session_lint.typestate.state import (
     each_of,
     locs_in,
     objects_in,
+    plain,
 )
 from sa_session_lint.typestate.values import Values
 from sa_session_lint.typestate.way import Way
@@ -423,8 +424,10 @@ class Transfer(Values):
                 self.concurrency.returned(Group(tuple(item for item in value.items if isinstance(item, Job))), done)  # the loop may have waited for them
             for target, expression in step.targets:
                 bound = each_of(value)
-                if isinstance(bound, Object) and bound.at is None:
-                    bound = replace(bound, at=self.place(step.at))
+                if isinstance(bound, Object):
+                    if bound.mixed not in {None, self.place(step.at)}:
+                        bound = plain(bound)
+                    bound = replace(bound, at=self.place(step.at), mixed=None)  # one of them: what happens to it does not to the others
                     if isinstance(value, Rows) and not each.meets(value.loc, bound.model or bound.first):
                         bound = replace(bound, fetched=None)
                 if isinstance(value, Group) and not value.open and not isinstance(bound, Job):

@@ -15,6 +15,7 @@ from sa_session_lint.typestate.state import (
     Abstract,
     Disjunct,
     Frozen,
+    Group,
     Loc,
     Object,
     Ref,
@@ -176,6 +177,13 @@ class Way:
         """An object has changed: so it has under every name."""
         for key, value in self.env.items():
             self.env[key] = mapped(value, lambda each: new if each == old else each)
+
+    def loads(self, old: Object, new: Object) -> None:
+        """More has been loaded of an object, which may be one of many."""
+        self.become(old, new)
+        for key, value in self.env.items():
+            if isinstance(value, Group):
+                self.env[key] = mapped(value, lambda each: replace(each, mixed=old.at) if (each.model, each.loc) == (old.model, old.loc) and each != new else each)
 
     def sweep(self, loc: Loc, event: str, at: Place) -> None:
         """What has happened to a session happens to its objects: see `swept`."""
@@ -380,7 +388,7 @@ def swept(found: Object, event: str, at: Place) -> Object:
         case "expire" if found.new:
             return found
         case "commit" | "expire":
-            return replace(found, new=False, expired=found.expired or at, fetched=_NOTHING)
+            return replace(found, new=False, expired=found.expired or at, fetched=_NOTHING, mixed=None)
         case "keep":
             return replace(found, new=False) if found.new else found
         case "doubt":
@@ -390,7 +398,7 @@ def swept(found: Object, event: str, at: Place) -> Object:
         case _ if found.new:
             return replace(found, loc=None, new=False, fetched=None)
         case "rollback":
-            return replace(found, expired=found.expired or at, undone=found.undone or found.expired is None, fetched=_NOTHING)
+            return replace(found, expired=found.expired or at, undone=found.undone or found.expired is None, fetched=_NOTHING, mixed=None)
         case "close":
             return replace(found, detached=at)
     return found
