@@ -193,7 +193,9 @@ SIGNALS = frozenset({"wait", "wait_for", "join"})
 """Methods of an event, a barrier, a condition or a queue that wait for others."""
 WAITING = frozenset({"concurrent.futures.wait", "concurrent.futures.as_completed", "gevent.joinall"})
 TASK_GROUPS = frozenset({"asyncio.TaskGroup", "asyncio.taskgroups.TaskGroup", "anyio.create_task_group", "trio.open_nursery"})
-EVENT_LOOPS = frozenset({"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop"})
+EVENT_LOOPS = frozenset(
+    {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "tornado.ioloop.IOLoop.current", "tornado.ioloop.IOLoop.instance"}
+)
 SPAWNING = (
     THREAD_STARTERS | PROCESS_STARTERS | THREAD_POOLS | PROCESS_POOLS | TASK_STARTERS | GATHERING | WAITING | TASK_GROUPS | {"asyncio.run_in_executor"}
 )

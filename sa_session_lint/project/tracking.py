@@ -18,6 +18,7 @@ from sa_session_lint.project.making import is_always_given, is_never_given
 from sa_session_lint.project.mapping import attribute, is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
+from sa_session_lint.project.reading import uses_of
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import sketch
 from sa_session_lint.project.slowness import waits
@@ -121,6 +122,12 @@ class ProjectFacts:
     def uses(self, function: Function, name: str) -> bool:
         scope = self.scope(function)
         return scope is not None and all(self.is_transparent(d, scope, function.path) for d in scope.decorators) and uses(self.index, function, name)
+
+    def shares(self, function: Function, name: str, model: Class | None, expired: bool) -> bool:
+        return any(
+            expired or use.how != "read" or (model is not None and self.attribute(model, use.attribute) in {"lazy", "lazy one", "deferred"})
+            for use in uses_of(self.index, function, name)
+        )
 
     def fields(self, function: Function) -> frozenset[str]:
         return fields(self.index, function)

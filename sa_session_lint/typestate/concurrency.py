@@ -15,16 +15,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Star, Table, dotted
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Lambda, Name, Row, Star, Table, dotted
 from sa_session_lint.model.protocol import ANY, WORKING
 from sa_session_lint.model.value import Class, Engine, External, Function, Made, Method, Place, Registry, Session, Value
-from sa_session_lint.typestate.sketch import names_in
+from sa_session_lint.typestate.sketch import attributes_in, names_in
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
     Group,
     Job,
     Loc,
+    Object,
     Pending,
     Record,
     Ref,
@@ -246,7 +247,39 @@ class Concurrency:
 
     def made(self, work: Work, arguments: tuple[Abstract, ...], at: Place, way: Way, started: bool) -> Outcome:
         """A thread, or what else runs a function beside the caller; `started` at once or later."""
+        way.faults += [("object to thread", each.loc, each.at) for each in self.shared(work, way) if each.loc is not None]
         return self.launched(Job(self.used(work, way), at), arguments, way, started)
+
+    def shared(self, work: Work, way: Way) -> Iterator[Object]:
+        """The objects of sessions of which work, when it runs, reads what their session may have to load, or which it changes."""
+        if isinstance(work.function, Lambda):
+            for name, attribute in attributes_in(work.function.body):
+                held = way.env.get(name)
+                if isinstance(held, Object) and self.is_attached(held, way) and (held.expired is not None or self.loads(held, attribute)):
+                    yield held
+            calls: list[Call] = []
+            names_in(work.function.body, set(), calls)
+            for call in calls:
+                arguments = tuple(self.of.evaluate(each, way) for each in (*call.arguments, *(value for _, value in call.keywords)))
+                yield from self.shared(self.work(Call(call.function, (call.function, *call.arguments), call.keywords, call.at), (None, *arguments), _DIRECT), way)
+            return
+        function = self.called(work.function, way) if work.function is not None else None
+        if not isinstance(function, Function):
+            return
+        named = [*zip(self.of.facts.parameters(function), (value for _, value in work.positional), strict=False), *((key, value) for key, _, value in work.keywords)]
+        for name, value in named:
+            for held in objects_in(value):
+                if self.is_attached(held, way) and self.of.facts.shares(function, name, held.model, held.expired is not None):
+                    yield held
+
+    def is_attached(self, held: Object, way: Way) -> bool:
+        """Whether an object is surely in a session that is not closed."""
+        return held.loc in way.heap and held.detached is None and (held.loaded or held.expired is not None) and not held.gone
+
+    def loads(self, held: Object, name: str) -> bool:
+        """Whether an attribute of an object is a relationship or a deferred column that it has not loaded."""
+        what = self.of.facts.attribute(held.model, name) if held.model is not None else None
+        return what in {"lazy", "lazy one", "deferred"} and not (held.fetched is not None and name in held.fetched)
 
     def launched(self, job: Job, arguments: tuple[Abstract, ...], way: Way, started: bool) -> Outcome:
         self.let(arguments, way)

@@ -71,6 +71,10 @@ class Facts(Protocol):
         """Whether a function surely works with the session that goes by `name` in it, outside of any lock."""
         ...
 
+    def shares(self, function: Function, name: str, model: Class | None, expired: bool) -> bool:
+        """Whether a function does more with an object of a mapped class, given as `name`, than read what it has loaded."""
+        ...
+
     def fields(self, function: Function) -> frozenset[str]:
         """The fields of its object that a method may work with."""
         ...
