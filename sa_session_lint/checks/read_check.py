@@ -12,10 +12,11 @@ import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.finding import Note
-from sa_session_lint.model.expression import Attribute
-from sa_session_lint.model.value import Place
+from sa_session_lint.model.expression import Attribute, Expression, Name
+from sa_session_lint.model.value import Function, Place
 from sa_session_lint.project.handlers import names_caught
 from sa_session_lint.project.modules import is_aside
+from sa_session_lint.project.reading import uses_of
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.instances import Read
@@ -38,7 +39,8 @@ class ReadCheck(FlowCheck):
         node = next(self.nodes(self.node(met.step), read.expression), None)
         if node is None or self.is_expected(node):
             return
-        self.report(node, self.stations(read), name=self.code(node.value), attribute=read.expression.name)
+        owner = node.value if isinstance(node, cst.Attribute) and read.owner is not read.expression else node
+        self.report(node, self.stations(read), name=self.code(owner), attribute=read.attribute)
 
     def read(self, met: Met) -> Read | None:
         """The read that a fault stands for."""
@@ -46,11 +48,12 @@ class ReadCheck(FlowCheck):
         reads = transfer.instances.reads(self.found.sketch.steps[met.step], Way(met.disjunct))
         return next((read for read in reads if read.kind == met.kind and read.of.loc == met.loc), None)
 
-    def nodes(self, node: cst.CSTNode, expression: Attribute) -> Iterator[cst.Attribute]:
-        """The syntax of an attribute within that of a step, in the order of the text."""
-        if isinstance(node, cst.Attribute) and node.attr.value == expression.name:
-            lowered = self.file.outline.values.get(id(node.value))
-            if lowered is not None and lowered[0] == expression.value:
+    def nodes(self, node: cst.CSTNode, expression: Expression) -> Iterator[cst.BaseExpression]:
+        """The syntax of an attribute or name within that of a step, in the order of the text."""
+        match node, expression:
+            case cst.Attribute(value=owner, attr=cst.Name(value=name)), Attribute(inner, wanted) if name == wanted and self.expression(owner) == inner:
+                yield node
+            case cst.Name(value=name), Name(wanted) if name == wanted:
                 yield node
         for child in children(node):
             yield from self.nodes(child, expression)
@@ -67,4 +70,11 @@ class ReadCheck(FlowCheck):
             (read.of.expired, "rolled back here, which expires it" if read.of.undone else "expires here"),
             (read.of.detached, "its session is closed here"),
         ]
-        return [self.note(place, text) for place, text in marks if place is not None]
+        notes = [self.note(place, text) for place, text in marks if place is not None]
+        return notes if read.by is None else [*notes, self.inner(read, read.by)]
+
+    def inner(self, read: Read, function: Function) -> Note | None:
+        """Where a function that is given the object reads it."""
+        use = next((use for use in uses_of(self.index, function, read.name) if use.attribute == read.attribute and use.sure), None)
+        source = self.index.source(use.path) if use is not None else None
+        return Note(use.path, source.span_of(use.node), f"`{read.attribute}` is read here") if use is not None and source is not None else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Table
-from sa_session_lint.model.value import Class, External, Made, Method, Place, Value
+from sa_session_lint.model.value import Class, External, Function, Made, Method, Place, Value
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -54,6 +54,21 @@ def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table:
         value = index.value(base, scope.parent or found.module, model.path)
         if isinstance(value, Class) and value != model and (above := attribute(index, value, name, depth - 1, is_table)) is not None:
             return above
+    return None
+
+
+_CALLED = frozenset({"property", "hybrid_property"})
+
+
+def computed(index: Index, model: Class, name: str) -> tuple[Function, str] | None:
+    """The function that is called when an attribute of an object is read, with the name of its parameter: of a property or hybrid, of `__str__` the method that formats."""
+    for each in (name, "__repr__") if name == "__str__" else (name,):
+        found = index.member(model.path, model.qualname, each)
+        outline = index.outline(found.path) if isinstance(found, Function) else None
+        if isinstance(found, Function) and outline is not None:
+            scope = outline.scopes[found.qualname]
+            if scope.parameters and (name == "__str__" or any(_last(decorator) in _CALLED for decorator in scope.decorators)):
+                return found, scope.parameters[0].name
     return None
 
 

@@ -75,7 +75,10 @@ class _Reader:
             case cst.IfExp(test=test) | cst.BooleanOperation(left=test):
                 yield from self.within(test, sure)
                 yield from self.parts(node, False, but=test)
-            case cst.Try() | cst.TryStar() | cst.Match() | cst.Lambda() | cst.FunctionDef() | cst.ClassDef() | cst.BaseComp():
+            case cst.BaseComp(for_in=cst.CompFor(iter=iterated)):
+                yield from self.within(iterated, sure)
+                yield from self.parts(node, False)
+            case cst.Try() | cst.TryStar() | cst.Match() | cst.Lambda() | cst.FunctionDef() | cst.ClassDef():
                 yield from self.parts(node, False)
             case cst.AssignTarget(target=cst.Attribute(value=cst.Name(value=self.name), attr=attr)):
                 yield self.use(node, "write", attr.value, sure)

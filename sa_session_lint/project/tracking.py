@@ -13,9 +13,10 @@ from sa_session_lint.model.vocabulary import Kind
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.expiry import expires
 from sa_session_lint.project.generator import is_scoped_generator
+from sa_session_lint.project.handing import handled
 from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
-from sa_session_lint.project.mapping import attribute, is_column
+from sa_session_lint.project.mapping import attribute, computed, is_column
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.reading import uses_of
@@ -102,6 +103,15 @@ class ProjectFacts:
 
     def attribute(self, model: Class, name: str) -> str | None:
         return self.index.once(("attribute", model, name), lambda: attribute(self.index, model, name))
+
+    def computed(self, model: Class, name: str) -> tuple[Function, str] | None:
+        return self.index.once(("computed", model, name), lambda: computed(self.index, model, name))
+
+    def reads(self, function: Function, name: str) -> tuple[str, ...]:
+        scope = self.scope(function)
+        if scope is None or name in handled(self.index, function.path, scope):
+            return ()
+        return tuple(use.attribute for use in uses_of(self.index, function, name) if use.how == "read" and use.sure)
 
     def expires(self, options: Options, kind: Kind | None) -> bool | None:
         return expires(self.index, options, kind)

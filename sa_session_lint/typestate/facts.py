@@ -47,6 +47,14 @@ class Facts(Protocol):
         object in memory; None for whatever else, or what is not known."""
         ...
 
+    def computed(self, model: Class, name: str) -> tuple[Function, str] | None:
+        """The function that is called when an attribute of an object is read, and what it calls the object: of a property, of `__str__` when it is formatted."""
+        ...
+
+    def reads(self, function: Function, name: str) -> tuple[str, ...]:
+        """The attributes that a function reads, whenever it is called, of the object that goes by `name` in it; what it hands to a session is no such object."""
+        ...
+
     def expires(self, options: Options, kind: Kind | None) -> bool | None:
         """Whether a commit of a session with these options expires its objects; None where that is not known."""
         ...

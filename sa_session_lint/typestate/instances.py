@@ -17,7 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
-from sa_session_lint.typestate.state import PLACE, Object, objects_in
+from sa_session_lint.model.value import Function
+from sa_session_lint.typestate.state import PLACE, Object, Record, locs_in, objects_in
 from sa_session_lint.typestate.way import Way
 
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
-    "async read" MissingGreenlet, "reload" costs a SELECT."""
+    "async read" MissingGreenlet, "reload" costs a SELECT. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    it, `by` that function, in which the object goes by `name`."""
 
-    expression: Attribute
+    expression: Expression
+    owner: Expression
     of: Object
+    attribute: str
     kind: str | None
+    by: Function | None = None
+    name: str = ""
 
 
 class Instances:
@@ -51,9 +57,42 @@ class Instances:
                 case Attribute(owner, "awaitable_attrs") if isinstance(held := self.of.evaluate(owner, way), Object) and held.fetched is not None:
                     way.loads(held, replace(held, fetched=held.fetched | {expression.name}))
             if isinstance(found, Object) and (found.model is not None or found.first is not None):
+                computed = self.of.facts.computed(found.model, expression.name) if found.model is not None else None
+                if computed is not None:
+                    where = expression.value if expression.name == "__str__" else expression
+                    yield from self.read_by(*computed, where, expression.value, found, way)
+                    continue
                 kind = self.kind(found, expression.name, way)
-                yield Read(expression, found, kind)
-                self.loaded(found, expression, kind, way)
+                yield Read(expression, expression.value, found, expression.name, kind)
+                self.loaded(found, expression.name, kind, way)
+        if step.op == "call" and isinstance(step.value, Call):
+            yield from self.read_in(step.value, way)
+
+    def read_in(self, call: Call, way: Way) -> Iterator[Read]:
+        """What a function of the project reads of the objects that it is given, or the method of one, if it has no session to load them with."""
+        of = self.of
+        receiver = of.evaluate(call.function.value, way) if isinstance(call.function, Attribute) else None
+        given = [(each, held) for each in (*call.arguments, *(value for _, value in call.keywords)) if isinstance(held := of.evaluate(each, way), Object)]
+        if not given and not isinstance(receiver, Object):
+            return
+        function = of.calls.function(call, receiver)
+        if not isinstance(function, Function) or of.facts.touches(function, isinstance(receiver, Record)) or any(locs_in(of.evaluate(each, way)) for each in call.arguments):
+            return
+        if isinstance(receiver, Object) and isinstance(call.function, Attribute) and (me := of.facts.receiver(function)) is not None:
+            yield from self.read_by(function, me, call.function.value, call.function.value, receiver, way)
+        names = dict(zip(call.arguments, of.facts.parameters(function), strict=False)) | {value: key for key, value in call.keywords if key is not None}
+        for argument, held in given:
+            if argument in names and isinstance(held, Object):
+                yield from self.read_by(function, names[argument], argument, argument, held, way)
+
+    def read_by(self, function: Function, name: str, expression: Expression, owner: Expression, found: Object, way: Way) -> Iterator[Read]:
+        """What a function reads of an object that goes by a name in it."""
+        for attribute in self.of.facts.reads(function, name):
+            kind = self.kind(found, attribute, way)
+            yield Read(expression, owner, found, attribute, kind, function, name)
+            self.loaded(found, attribute, kind, way)
+            if kind is not None:
+                return
 
     def attributes(self, step: SketchStep) -> tuple[Attribute, ...]:
         """The attributes that a step reads, but those that the calls in it read, which are steps of their own."""
@@ -101,15 +140,15 @@ class Instances:
             if each.fetched is not None and attribute not in each.fetched:
                 way.become(each, replace(each, fetched=each.fetched | {attribute}))
 
-    def loaded(self, found: Object, expression: Attribute, kind: str | None, way: Way) -> None:
+    def loaded(self, found: Object, name: str, kind: str | None, way: Way) -> None:
         """After a read that came back an attribute is loaded; with one column all others are."""
         if found.detached is not None or found.loc is None:
             return
-        what = self.of.facts.attribute(found.model, expression.name) if found.model is not None else "column"
+        what = self.of.facts.attribute(found.model, name) if found.model is not None else "column"
         if found.expired is not None and what is not None:
             way.loads(found, replace(found, expired=None, undone=False, fetched=None))
         elif kind is None and found.fetched is not None and what not in {None, "column"}:
-            way.loads(found, replace(found, fetched=found.fetched | {expression.name}))
+            way.loads(found, replace(found, fetched=found.fetched | {name}))
         if (found.expired is not None and what is not None) or what not in {None, "column"}:
             way.sweep(found.loc, "sql", PLACE)
 
@@ -150,6 +189,8 @@ def _within(expression: Expression | None) -> Iterator[Attribute]:
         case Row(items) | Text(items):
             for item in items:
                 yield from _within(item)
+                if isinstance(expression, Text) and isinstance(item, Name):
+                    yield Attribute(item, "__str__")
         case Table(pairs):
             for key, item in pairs:
                 yield from _within(key)
