@@ -17,7 +17,7 @@ from sa_session_lint.typestate.state import (
 LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
 """The states of a transaction in which an operation must raise, by the fault that it is."""
 
-CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read"})
+CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload"})
 """Faults that are faults only when every way to their step meets them."""
 SOMETIMES = frozenset(LEADING)
 """Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""
@@ -81,17 +81,25 @@ def certain(found: Followed) -> list[Met]:
 def _comes_round(found: Followed, met: Met, meeting: set[Disjunct]) -> bool:
     """Whether a fault is met in every turn of a loop but the first: what has led to it stands in the loop, and no way that went past that is spared on
     which the object is known."""
-    cause = next((at for at, step in found.sketch.steps.items() if step.op in {"call", "await"} and met.related == Place(found.sketch.function.path, step.at)), None)
-    if cause is None:
+    if not turns(found, met):
         return False
-    steps = found.steps_to(met.step, met.disjunct)
+    names = [name for name, value in met.disjunct.env if isinstance(value, Object) and met.related in {value.expired, value.detached}]
+    spared = [way for way in found.ways[met.step] if way not in meeting and any(isinstance(way.env.mapping.get(name), Object) for name in names)]
+    return not any(_cause(found, met) in found.steps_to(met.step, way) for way in spared)
+
+
+def turns(found: Followed, met: Met) -> bool:
+    """Whether a loop has begun a new turn between what has led to a fault and the fault."""
+    steps, cause = found.steps_to(met.step, met.disjunct), _cause(found, met)
     if cause not in steps:
         return False
     last = steps.index(cause)
-    turned = any(found.sketch.steps[at].op == "next" for at in steps[:last] if at in steps[last:])
-    names = [name for name, value in met.disjunct.env if isinstance(value, Object) and met.related in {value.expired, value.detached}]
-    spared = [way for way in found.ways[met.step] if way not in meeting and any(isinstance(way.env.mapping.get(name), Object) for name in names)]
-    return turned and not any(cause in found.steps_to(met.step, way) for way in spared)
+    return any(found.sketch.steps[at].op == "next" for at in steps[:last] if at in steps[last:])
+
+
+def _cause(found: Followed, met: Met) -> int | None:
+    """The step at the place that goes with a fault."""
+    return next((at for at, step in found.sketch.steps.items() if step.op in {"call", "await"} and met.related == Place(found.sketch.function.path, step.at)), None)
 
 
 def _had(way: Disjunct, met: Met) -> bool:

@@ -150,7 +150,7 @@ class Instances:
         elif kind is None and found.fetched is not None and what not in {None, "column"}:
             way.loads(found, replace(found, fetched=found.fetched | {name}))
         if (found.expired is not None and what is not None) or what not in {None, "column"}:
-            way.sweep(found.loc, "sql", PLACE)
+            way.sweep(found.loc, "sql", PLACE, found.model if what == "column" else None)  # its row alone, and what is loaded with that
 
 
 def _read_by(step: SketchStep) -> Iterator[Attribute]:

@@ -254,7 +254,7 @@ class Methods:
         return [(way, None)], []
 
 
-RESHAPING = frozenset({"with_entities", "add_columns", "add_entity", "add_column", "from_statement", "from_self", "select_entity_from", "values", "mappings", "columns", "tuples", "union", "union_all"})
+RESHAPING = frozenset({"yield_per", "execution_options", "with_entities", "add_columns", "add_entity", "add_column", "from_statement", "from_self", "select_entity_from", "values", "mappings", "columns", "tuples", "union", "union_all"})
 """Methods after which a query or result gives something else."""
 
 

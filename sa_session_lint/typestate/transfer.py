@@ -321,10 +321,9 @@ class Transfer(Values):
 
     def test(self, step: SketchStep, way: Way) -> Arrivals:
         for to, truth in zip(step.next, (True, False), strict=False):
-            if step.condition is None:
-                yield to, way.copy()
-                continue
-            for each in self.assumed(step.condition, truth, way.copy()):
+            branch = way.copy()
+            branch.faults = list(way.faults)
+            for each in (branch,) if step.condition is None else self.assumed(step.condition, truth, branch):
                 yield to, each
 
     def assumed(self, condition: Condition, truth: bool, way: Way) -> Iterator[Way]:
@@ -418,18 +417,21 @@ class Transfer(Values):
             done = each.copy()
             done.faults = []
             done.env.pop(("over", step.at), None)
-            if isinstance(value, (Rows, Group)) and not isinstance(step.value, Name):
-                each.env["over", step.at] = replace(value, kind="read") if isinstance(value, Rows) and value.kind == "query" else value
+            over = value
+            if isinstance(value, Rows) and value.entities and value.kind in {"query", "result"} and (value.model or value.first) is not None:
+                one = each_of(value)  # all are loaded at once, before the first turn
+                fresh = each.meets(value.loc, value.model or value.first)
+                over = Group((one if fresh or not isinstance(one, Object) else replace(one, fetched=None),), open=True)
+            if isinstance(over, (Rows, Group)) and not isinstance(step.value, Name):
+                each.env["over", step.at] = replace(over, kind="read") if isinstance(over, Rows) and over.kind == "query" else over
             if isinstance(value, Group):
                 self.concurrency.returned(Group(tuple(item for item in value.items if isinstance(item, Job))), done)  # the loop may have waited for them
             for target, expression in step.targets:
-                bound = each_of(value)
+                bound = each_of(over)
                 if isinstance(bound, Object):
                     if bound.mixed not in {None, self.place(step.at)}:
                         bound = plain(bound)
                     bound = replace(bound, at=self.place(step.at), mixed=None)  # one of them: what happens to it does not to the others
-                    if isinstance(value, Rows) and not each.meets(value.loc, bound.model or bound.first):
-                        bound = replace(bound, fetched=None)
                 if isinstance(value, Group) and not value.open and not isinstance(bound, Job):
                     each.escape(value)  # one after the other: which of them this turn is about is not known
                     bound = None

@@ -185,10 +185,10 @@ class Way:
             if isinstance(value, Group):
                 self.env[key] = mapped(value, lambda each: replace(each, mixed=old.at) if (each.model, each.loc) == (old.model, old.loc) and each != new else each)
 
-    def sweep(self, loc: Loc, event: str, at: Place) -> None:
-        """What has happened to a session happens to its objects: see `swept`."""
+    def sweep(self, loc: Loc, event: str, at: Place, but: Class | None = None) -> None:
+        """What has happened to a session happens to its objects, `but` for those of a class: see `swept`."""
         for key, value in self.env.items():
-            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else each)
+            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (but is None or each.model != but) else each)
         before = self.state(loc).swept
         if before is not None:
             self.update(loc, swept=_after(before, event))
