@@ -66,7 +66,8 @@ class ReadCheck(FlowCheck):
     def stations(self, read: Read) -> list[Note | None]:
         """How it came to the read: where the object came from, was expired, and left its session."""
         marks: list[tuple[Place | None, str]] = [
-            (read.of.at, "comes from here"),
+            (read.of.at if read.of.pending is None else None, "comes from here"),
+            (read.of.pending, "added here, and not flushed since"),
             (read.of.expired, "rolled back here, which expires it" if read.of.undone else "expires here"),
             (read.of.detached, "its session is closed here"),
         ]

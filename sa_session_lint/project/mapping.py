@@ -57,6 +57,24 @@ def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table:
     return None
 
 
+def is_key(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
+    """Whether an attribute of a mapped class is a primary key that is unknown until the object is saved, unless it is set: no constructor and no factory gives one.
+    https://docs.sqlalchemy.org/en/20/orm/session_basics.html#flushing"""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return False
+    scope = found.scopes[model.qualname]
+    if scope.decorators or "__init__" in scope.bindings or "__mapper_args__" in scope.bindings:
+        return False
+    bindings = scope.bindings.get(name, [])
+    if bindings:
+        made = bindings[0].value
+        given = isinstance(made, Call) and made.keyword("primary_key") == Const(True) and made.keyword("default_factory") is None
+        return given and len(bindings) == 1 and isinstance(made, Call) and _maps(made) and made.keyword("sa_column") is None
+    bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
+    return any(isinstance(base, Class) and base != model and is_key(index, base, name, depth - 1) for base in bases)
+
+
 _CALLED = frozenset({"property", "hybrid_property"})
 
 

@@ -42,6 +42,10 @@ class Facts(Protocol):
         """Whether an attribute of a mapped class is saved."""
         ...
 
+    def is_key(self, model: Class, name: str) -> bool:
+        """Whether an attribute of a mapped class is a primary key that is unknown until the object is saved, unless it is set."""
+        ...
+
     def attribute(self, model: Class, name: str) -> str | None:
         """What an attribute of a mapped class is: a "column", "deferred" or not; a relationship, loaded "eager", "lazy", or "lazy one" if that may find its only
         object in memory; None for whatever else, or what is not known."""

@@ -17,9 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
-from sa_session_lint.model.value import Function
-from sa_session_lint.typestate.state import PLACE, Object, Record, locs_in, objects_in
-from sa_session_lint.typestate.way import Way
+from sa_session_lint.model.protocol import ANY
+from sa_session_lint.model.value import Class, Function, Place
+from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, objects_in
+from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.sketch import SketchStep
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
-    "async read" MissingGreenlet, "reload" costs a SELECT. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -38,6 +39,10 @@ class Read(NamedTuple):
     kind: str | None
     by: Function | None = None
     name: str = ""
+
+
+RAISING = frozenset({"expired read", "lazy read", "async read"})
+"""The kinds of reads after which nothing comes."""
 
 
 class Instances:
@@ -108,6 +113,8 @@ class Instances:
         what = self.of.facts.attribute(found.model, name)
         if what is None:
             return None
+        if found.pending is not None and found.fetched is not None:
+            return "unflushed read" if self.of.facts.is_key(found.model, name) else None
         if found.detached is not None:
             if found.expired is not None:
                 return "expired read"
@@ -151,6 +158,78 @@ class Instances:
             way.loads(found, replace(found, fetched=found.fetched | {name}))
         if (found.expired is not None and what is not None) or what not in {None, "column"}:
             way.sweep(found.loc, "sql", PLACE, found.model if what == "column" else None)  # its row alone, and what is loaded with that
+
+
+    def made(self, model: Class | None, call: Call) -> Object:
+        """A new object; what its constructor is given by name is set."""
+        plain = model is not None and not call.arguments and all(key is not None for key, _ in call.keywords) and self.of.facts.method(model, "__init__") is None
+        return Object(model, made=True, fetched=frozenset(key for key, _ in call.keywords if key is not None) if plain else None)
+
+    # -- what a session does to the objects that it is given --------------------------------------------------------------
+
+    def operated(self, name: str, loc: Loc, call: Call, way: Way, wrote: bool) -> None:
+        """What a method of a session does to objects; `wrote`: it has sent SQL that changes rows."""
+        at = self.of.place(call.at)
+        held = objects_in(self.of.evaluate(call.arguments[0], way)) if call.arguments else ()
+        if name in {"add", "add_all"}:
+            for argument in call.arguments:
+                for part in argument.items if isinstance(argument, Row) else (argument,):
+                    if isinstance(part, Name):
+                        self.added(part.name, loc, at, way)
+        elif name.startswith("expunge"):  # its objects are let go of on purpose
+            way.env = {key: value for key, value in way.env.items() if all(each.loc != loc for each in objects_in(value))}
+        elif name == "delete":
+            for each in held:
+                way.become(each, swept(each, "delete", at))  # a detached one comes back to be deleted
+        elif name == "refresh":
+            for each in held:
+                way.loads(each, replace(each, expired=None, fetched=None))
+        elif name == "expire_all":
+            way.sweep(loc, "expire", at)
+        elif name == "expire":
+            for each in held:
+                whole = len(call.arguments) == 1 and not call.keywords and each.fetched is not None and each.loc == loc
+                way.become(each, swept(each, "expire" if whole else "forget", at))
+        if name == "delete" or wrote:
+            way.sweep(loc, "delete", at)
+            way.remembers(loc, DELETED)
+        given = [way.env.get(argument.name) for argument in call.arguments if isinstance(argument, Name)]
+        if name in {"add", "add_all"} and not all(isinstance(each, Object) and each.model is not None for each in given):
+            way.remembers(loc, SOMETHING)
+
+    def added(self, name: str, loc: Loc, at: Place, way: Way) -> None:
+        """What goes by a name is added to a session."""
+        known = way.env.get(name)
+        match known:
+            case Object(loc=other, detached=None) if other not in {None, loc}:
+                way.become(known, swept(known, "delete", at))  # it raises where that session is open
+            case Object() if known.loc is not None:
+                way.meets(loc, known.model)
+                way.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
+            case Object():
+                way.meets(loc, known.model)
+                fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
+                way.become(known, fresh)
+                way.env[name] = fresh
+            case None:
+                way.meets(loc, None)
+                way.env[name] = Object(None, loc, at=at)
+
+    def misused(self, name: str, loc: Loc, call: Call, way: Way) -> tuple[str, Loc, Place | None] | None:
+        """The fault that it surely is to call a method of a session with an object: "other session" has it, or it is "not persistent"."""
+        held = self.of.evaluate(call.arguments[0], way) if call.arguments and name in OF_OBJECTS else None
+        if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap:
+            return None
+        if held.loc is not None and held.loc != loc and held.detached is None and held.loaded:
+            both = (way.state(loc), way.state(held.loc))
+            if held.loc in way.heap and all(each.owner in {"here", "with"} and each.txn is not ANY and each.closed is None for each in both):
+                return "other session", loc, held.at
+        if name != "add" and ((held.pending is not None and name != "expunge") or (held.loc is None and held.made) or (held.detached is not None and name != "delete")):
+            return "not persistent", loc, held.pending or held.detached
+        return None
+
+
+OF_OBJECTS = frozenset({"add", "delete", "refresh", "expire", "expunge"})
 
 
 def _read_by(step: SketchStep) -> Iterator[Attribute]:

@@ -44,7 +44,7 @@ from sa_session_lint.typestate.state import (
 )
 from sa_session_lint.typestate.statements import fetched_by, fetched_in, has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
 from sa_session_lint.typestate.values import entity
-from sa_session_lint.typestate.way import DELETED, SOMETHING, Outcome, Way, swept
+from sa_session_lint.typestate.way import DELETED, SOMETHING, Outcome, Way
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
@@ -158,6 +158,9 @@ class Methods:
                     each.update(loc, begun=at)
             return [(each, Handle(loc, kind, at)) for each in back], by_sql(raised) if kind == "nested" else raised
         write = (name in WRITES and operation != "none" and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
+        if (misuse := self.of.instances.misused(name, loc, call, way)) is not None:
+            way.faults.append(misuse)
+            return [], [way]
         flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
         back, raised = way.operate(loc, operation, at, write, flushes)
         if name == "connection" and state.txn is CONN:
@@ -186,36 +189,9 @@ class Methods:
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})
         for each in back:
-            if name in {"add", "add_all"}:
-                for argument in call.arguments:
-                    known = each.env.get(argument.name) if isinstance(argument, Name) else None
-                    if isinstance(known, Object) and known.loc not in {None, loc} and known.detached is None:
-                        each.become(known, swept(known, "delete", at))  # it raises where that session is open
-                    elif isinstance(known, Object) and known.loc is not None:
-                        each.meets(loc, known.model)
-                        each.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
-                    elif isinstance(argument, Name) and (known is None or isinstance(known, Object)):
-                        each.meets(loc, known.model if known is not None else None)
-                        added = Object(known.model, loc, at=known.at or at, new=known.made) if known is not None else Object(None, loc, at=at)
-                        if known is not None:
-                            each.become(known, added)
-                        each.env[argument.name] = added
-            if name.startswith("expunge"):  # its objects are let go of on purpose
-                each.env = {key: held for key, held in each.env.items() if all(inner.loc != loc for inner in objects_in(held))}
-            elif name == "delete" and call.arguments:
-                for held in objects_in(self.of.evaluate(call.arguments[0], each)):
-                    each.become(held, swept(held, "delete", at))  # a detached one comes back to be deleted
-            elif name == "refresh" and call.arguments:
-                for held in objects_in(self.of.evaluate(call.arguments[0], each)):
-                    each.loads(held, replace(held, expired=None, fetched=None))
-            elif name in {"expire", "expire_all"}:
-                self.expired(loc, name, call, each)
-            if name == "delete" or (write and operation == "sql"):
-                each.sweep(loc, "delete", at)
-                each.remembers(loc, DELETED)
+            self.of.instances.operated(name, loc, call, each, wrote=write and operation == "sql")
             if name == "merge" and value is None:
                 each.sweep(loc, "delete", at)
-            if (name == "merge" and value is None) or (name in {"add", "add_all"} and not are_known(call, each)):
                 each.remembers(loc, SOMETHING)
             if name == "reset":
                 each.update(loc, closed=None)
@@ -224,13 +200,6 @@ class Methods:
             elif name == "remove":
                 each.update(loc, removed=True)
         return [(each, given(value, each)) for each in back], by_sql(raised)
-
-    def expired(self, loc: Loc, name: str, call: Call, way: Way) -> None:
-        """What is loaded of one object, or of all, is expired."""
-        if name == "expire_all":
-            way.sweep(loc, "expire", self.of.place(call.at))
-        elif call.arguments and isinstance(held := self.of.evaluate(call.arguments[0], way), Object):
-            way.become(held, swept(held, "expire" if len(call.arguments) == 1 and not call.keywords and held.fetched is not None and held.loc == loc else "forget", self.of.place(call.at)))
 
     def on_handle(self, handle: Handle, loc: Loc, kind: str, name: str, call: Call, way: Way) -> Outcome:
         at = self.of.place(call.at)
@@ -266,12 +235,6 @@ def objects(rows: Rows, name: str, at: Place) -> Abstract:
     if name.startswith("scalar") and found.first is not None:
         found = entity(found)
     return found if name in SINGLE else Group((found,), open=True)
-
-
-def are_known(call: Call, way: Way) -> bool:
-    """Whether what a call is given are objects of known classes, or made on the spot."""
-    held = [way.env.get(argument.name) for argument in call.arguments if isinstance(argument, Name)]
-    return all(isinstance(each, Object) and each.model is not None for each in held)
 
 
 def given(value: Abstract, way: Way) -> Abstract:

@@ -30,7 +30,7 @@ from sa_session_lint.model.value import Class, External, Function, Instance, Ses
 from sa_session_lint.typestate.blocks import Blocks
 from sa_session_lint.typestate.calls import Calls
 from sa_session_lint.typestate.concurrency import Concurrency
-from sa_session_lint.typestate.instances import Instances
+from sa_session_lint.typestate.instances import RAISING, Instances
 from sa_session_lint.typestate.invocation import Invocation
 from sa_session_lint.typestate.methods import Methods
 from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in
@@ -122,8 +122,8 @@ class Transfer(Values):
             return
         for read in self.instances.reads(step, way):
             if read.kind is not None and read.of.loc is not None:
-                way.faults.append((read.kind, read.of.loc, read.of.detached or read.of.expired))
-                if read.kind != "reload":  # nothing comes after it
+                way.faults.append((read.kind, read.of.loc, read.of.pending or read.of.detached or read.of.expired))
+                if read.kind in RAISING:  # nothing comes after it
                     way.clear()
                     way.raising = "other"
                     yield step.error or step.misuse or RAISED, way
@@ -263,7 +263,7 @@ class Transfer(Values):
                 value = self.evaluate(expression, way)
                 if value is None and isinstance(expression, Call) and isinstance(target, Name) and self.is_made(expression):
                     model = self.value(expression.function)
-                    value = Object(model if isinstance(model, Class) else None, made=True)
+                    value = self.instances.made(model if isinstance(model, Class) else None, expression)
                 if value is None and isinstance(target, Name) and isinstance(found := self.value(target), Session) and found.how == "given":
                     loc: Loc = ("given", self.place(step.at))
                     way.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False, expire=self.facts.expires(found.options, found.kind))

@@ -188,7 +188,7 @@ class Way:
     def sweep(self, loc: Loc, event: str, at: Place, but: Class | None = None) -> None:
         """What has happened to a session happens to its objects, `but` for those of a class: see `swept`."""
         for key, value in self.env.items():
-            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (but is None or each.model != but) else each)
+            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (but is None or each.model != but or each.pending) else each)
         before = self.state(loc).swept
         if before is not None:
             self.update(loc, swept=_after(before, event))
@@ -376,6 +376,8 @@ def swept(found: Object, event: str, at: Place) -> Object:
     "commit" and "expire" expire what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
     "sql" may load again what had expired; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
     """
+    if found.pending is not None and event not in {"expire", "close"}:
+        found = replace(found, pending=None, fetched=None)
     if event == "delete" or found.gone:
         return replace(found, expired=None, undone=False, detached=None, fetched=None, gone=True)
     if event == "forget":

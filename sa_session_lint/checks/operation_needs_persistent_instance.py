@@ -1,0 +1,33 @@
+"""operation-needs-persistent-instance (SAS403): a session is asked to refresh, expire, expunge or delete what it does not have."""
+
+from __future__ import annotations
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.expression import Attribute, Call, Name, Row
+from sa_session_lint.typestate.followed import Met
+from sa_session_lint.typestate.instances import OF_OBJECTS
+from sa_session_lint.typestate.state import Object
+
+
+class OperationNeedsPersistentInstance(FlowCheck):
+    kinds = frozenset({"not persistent"})
+
+    def fault(self, met: Met) -> None:
+        call = self.found.sketch.steps[met.step].value
+        if not (isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in OF_OBJECTS and isinstance(call.arguments[0], Name)):
+            return
+        name = call.arguments[0]
+        if met.related is None and self.is_elsewhere(name, call):
+            return
+        node = self.node(met.step)
+        held = met.disjunct.env.mapping.get(name.name)
+        pending = isinstance(held, Object) and held.pending is not None
+        state = "is added, but not flushed" if pending else "was never added" if met.related is None else "is detached since its session was closed"
+        self.report(node, [self.note(met.related, "added here" if pending else "its session is closed here")], call=self.code(node), name=name.name, state=state)
+
+    def is_elsewhere(self, name: Name, but: Call) -> bool:
+        """Whether somebody else is given an object, who may have added it: another object takes it along."""
+        given = [part for call in self.around.calls if call.at != but.at for part in (*call.arguments, *(value for _, value in call.keywords))]
+        given += [store.value for store in self.around.stores]
+        given += [binding.value for bindings in self.around.bindings.values() for binding in bindings]
+        return any(name == part or (isinstance(part, Row) and name in part.items) for part in given)
