@@ -218,7 +218,7 @@ class Instances:
     def misused(self, name: str, loc: Loc, call: Call, way: Way) -> tuple[str, Loc, Place | None] | None:
         """The fault that it surely is to call a method of a session with an object: "other session" has it, or it is "not persistent"."""
         held = self.of.evaluate(call.arguments[0], way) if call.arguments and name in OF_OBJECTS else None
-        if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap:
+        if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap or way.state(loc).closed is not None:
             return None
         if held.loc is not None and held.loc != loc and held.detached is None and held.loaded:
             both = (way.state(loc), way.state(held.loc))
