@@ -235,3 +235,16 @@ ENDLESS = frozenset(
 
 ASKING = frozenset({"in_transaction", "is_active"})
 """What a session tells about its transaction."""
+
+RENEWING = frozenset(
+    {"commit", "rollback", "close", "aclose", "remove", "reset", "invalidate", "end", "expire", "expire_all", "refresh", "expunge", "expunge_all", "flush", "merge", "begin",
+     "begin_nested", "populate_existing", "execution_options", "with_for_update", "run_sync", "text", "update", "delete", "bulk_update_mappings", "bulk_save_objects",
+     "setattr", "set_attribute", "set_committed_value", "dispose", "object_session", "app_context", "test_request_context", "request_context"}
+)  # fmt: skip
+"""What is called to see rows anew, or to change loaded objects otherwise: https://docs.sqlalchemy.org/en/20/orm/session_state_management.html#refreshing-expiring"""
+
+ASKING_ROWS = frozenset(
+    {"query", "select", "filter", "filter_by", "where", "options", "first", "one", "one_or_none", "all", "count", "scalar", "scalars", "scalar_one", "scalar_one_or_none",
+     "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc"}
+)  # fmt: skip
+"""Methods by which a query is put together and sent."""
