@@ -248,3 +248,13 @@ ASKING_ROWS = frozenset(
      "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc"}
 )  # fmt: skip
 """Methods by which a query is put together and sent."""
+
+STREAMED = frozenset(
+    {"starlette.responses.StreamingResponse", "fastapi.responses.StreamingResponse", "sse_starlette.EventSourceResponse", "sse_starlette.sse.EventSourceResponse",
+     "flask.Response", "flask.wrappers.Response", "quart.Response", "quart.wrappers.Response", "werkzeug.Response", "werkzeug.wrappers.Response",
+     "werkzeug.wrappers.response.Response"}
+)  # fmt: skip
+"""Responses that read what they are given while they are sent: https://www.starlette.io/responses/#streamingresponse, https://flask.palletsprojects.com/en/stable/patterns/streaming/"""
+
+BODIES = frozenset({"content", "response"})
+"""The names by which they take it."""
