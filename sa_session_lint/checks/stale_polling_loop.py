@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds
-from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Call, Name
-from sa_session_lint.model.value import External, Function, Place
+from sa_session_lint.model.expression import Name
+from sa_session_lint.model.value import Place, Session
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.polling import Polling
-from sa_session_lint.project.renewing import renews
+from sa_session_lint.project.renewing import Watch
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.state import Disjunct, Known, Loc, Object, Ref
+from sa_session_lint.typestate.state import Disjunct, Known, Loc, Object, Ref, SessionState
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
+from sa_session_lint.walk import children
 
 
 class StalePollingLoop(FlowCheck):
@@ -67,34 +69,40 @@ class StalePollingLoop(FlowCheck):
             return False
         if not all(isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None and polling.asks_for_same(node.value, name, one.model, attribute) for node in inner):
             return False
-        return not any(self.may_renew(node, {name, *(n for _, way, _ in bound for n in self.names(way, one.loc))}, self.is_own(one.loc)) for node in polling.nodes)
+        sessions = frozenset(each for _, way, _ in bound for each in self.names(way, one.loc))
+        keeps = all(state.expire is False for state in self.states(one.loc))
+        watch = Watch(self.index, self.file.outline, self.around, name, sessions, one.loc[0] == "new", self.is_lent(polling, inner), keeps)
+        before = [node for node in everything(self.file.outline.nodes[self.around.at]) if self.file.source.span_of(node).line <= self.file.source.span_of(polling.loop).end_line]
+        if watch.is_shared([node for node in before if node not in polling.nodes]) or any(writes(node, attribute) for node in polling.nodes):
+            return False
+        own = watch.own and not watch.is_handed_on(before)
+        return not any(watch.renewed_by(node, own) for node in polling.nodes)
 
-    def is_own(self, loc: Loc) -> bool:
-        """Whether nobody but this function, and whom it hands it to, has a session."""
-        return loc[0] == "new" and not any(met.loc == loc and met.kind == "stored" for met in self.found.met)
+    def is_lent(self, polling: Polling, asked: list[cst.CSTNode]) -> bool:
+        """Whether the session that is asked in a loop is one of a framework's dependency: nobody but the request has it."""
+        found = [polling.asked(node.value) for node in asked if isinstance(node, (cst.Assign, cst.AnnAssign)) and node.value is not None]
+        sessions = [self.value(each[1]) for each in found if each is not None]
+        return bool(sessions) and all(isinstance(each, Session) and each.how == "depends" for each in sessions)
+
+    def states(self, loc: Loc) -> list[SessionState]:
+        """A session as it is on all ways."""
+        return [state for _, way in self.found.came for known, state in way.heap if known == loc]
 
     def is_new(self, polling: Polling, loc: Loc) -> bool:
         """Whether a session is opened in the loop, or commits by itself."""
         places = [part for part in loc if isinstance(part, Place) and part.path == self.file.path and part.at]
-        autocommit = any(state.autocommit for _, way in self.found.came for known, state in way.heap if known == loc)
-        return autocommit or loc[0] == "older" or any(self.holds(polling.loop, self.at(place)) for place in places)
+        return any(state.autocommit for state in self.states(loc)) or loc[0] == "older" or any(self.holds(polling.loop, self.at(place)) for place in places)
 
-    def may_renew(self, node: cst.CSTNode, names: set[str], own: bool) -> bool:
-        """Whether a piece of the loop may let the session, or the object, that goes under these names look at the row anew, or change it."""
-        if isinstance(node, (cst.Yield, cst.With)):
-            return not own
-        if not isinstance(node, cst.Call):
-            return False
-        call = self.expression(node)
-        called = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
-        if not isinstance(call, Call) or called in v.RENEWING or any(key in v.RENEWING for key, _ in call.keywords):
-            return True
-        receiver = node.func.value if isinstance(node.func, cst.Attribute) else None
-        if isinstance(receiver, cst.Name) and receiver.value in names:
-            return called not in v.ASKING_ROWS
-        given = any(isinstance(arg.value, cst.Name) and arg.value.value in names for arg in node.args)
-        value = self.value(node.func)
-        if given and not isinstance(value, Function):
-            return not (isinstance(value, External) and value.dotted in v.HARMLESS) and called not in v.CALM_METHODS
-        inner = isinstance(value, Function) and value.path == self.file.path and value.qualname.startswith(f"{self.around.qualname}.")
-        return (given or inner or not own) and renews(self.index, call, self.around, self.file.path)
+
+def everything(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """All nodes in a function; of those that are defined in it, and of lambdas, only the outermost."""
+    for child in children(node):
+        yield child
+        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            yield from everything(child)
+
+
+def writes(node: cst.CSTNode, attribute: str) -> bool:
+    """Whether a node sets an attribute of this name, of whatever object."""
+    targets = [each.target for each in node.targets] if isinstance(node, cst.Assign) else [node.target] if isinstance(node, (cst.AnnAssign, cst.AugAssign)) else []
+    return any(isinstance(each, cst.Attribute) and each.attr.value == attribute for each in targets)

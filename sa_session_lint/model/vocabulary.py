@@ -243,6 +243,9 @@ RENEWING = frozenset(
 )  # fmt: skip
 """What is called to see rows anew, or to change loaded objects otherwise: https://docs.sqlalchemy.org/en/20/orm/session_state_management.html#refreshing-expiring"""
 
+LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
+"""Methods of a logger."""
+
 ASKING_ROWS = frozenset(
     {"query", "select", "filter", "filter_by", "where", "options", "first", "one", "one_or_none", "all", "count", "scalar", "scalars", "scalar_one", "scalar_one_or_none",
      "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc"}

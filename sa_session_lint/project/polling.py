@@ -16,7 +16,7 @@ import libcst as cst
 
 from sa_session_lint.model import waits as w
 from sa_session_lint.model.expression import OPAQUE
-from sa_session_lint.model.value import Class, External, Made, Method, Registry, Session, Value
+from sa_session_lint.model.value import Class, External, Function, Made, Method, Registry, Session, Value
 from sa_session_lint.model.vocabulary import CALM_METHODS
 from sa_session_lint.project.mapping import identifies
 from sa_session_lint.project.outline import Outline, Scope
@@ -44,9 +44,9 @@ def inside(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 class Polling:
-    """One loop of a function."""
+    """One loop of a function, or what a function does each time that a loop calls it."""
 
-    def __init__(self, index: Index, outline: Outline, scope: Scope, loop: Loop) -> None:
+    def __init__(self, index: Index, outline: Outline, scope: Scope, loop: Loop | cst.FunctionDef) -> None:
         self.index, self.outline, self.scope, self.loop = index, outline, scope, loop
         self.nodes = list(inside(loop))
         self.assigned: dict[str, list[cst.BaseExpression | None]] = {}
@@ -78,7 +78,7 @@ class Polling:
         """Whether the loop does the same again and again: it counts, or it is over nothing."""
         if isinstance(self.loop, cst.While):
             return True
-        value = self.value(self.loop.iter.func) if isinstance(self.loop.iter, cst.Call) else None
+        value = self.value(self.loop.iter.func) if isinstance(self.loop, cst.For) and isinstance(self.loop.iter, cst.Call) else None
         return isinstance(value, External) and value.dotted in {"builtins.range", "itertools.count"}
 
     # -- ways out -----------------------------------------------------------------------------------------------------
@@ -139,6 +139,9 @@ class Polling:
                 pass
             case _:
                 return False
+        function = self.value(inner.func)
+        if isinstance(function, Function):
+            return self.stays(inner.func) and all(self.is_fixed(each.value, name) for each in inner.args) and self.fetches_same(function, model, attribute)
         criteria: list[tuple[str, cst.BaseExpression]] = []
         exact = False
         for call in self.links(inner):
@@ -153,6 +156,17 @@ class Polling:
         if not all(key != attribute and self.is_fixed(value, name) for key, value in criteria):
             return False
         return exact or any(identifies(self.index, model, key) for key, _ in criteria)
+
+    def fetches_same(self, function: Function, model: Class, attribute: str) -> bool:
+        """Whether a function of the project does nothing but ask for one row, the same for the same arguments."""
+        found = self.index.outline(function.path)
+        scope = found.scopes[function.qualname] if found is not None else None
+        node = found.nodes[scope.at] if found is not None and scope is not None and not scope.decorators else None
+        if found is None or scope is None or not isinstance(node, cst.FunctionDef):
+            return False
+        within = Polling(self.index, found, scope, node)
+        returned = [each.value for each in within.nodes if isinstance(each, cst.Return)]
+        return len(returned) == 1 and returned[0] is not None and within.asks_for_same(within.origin(returned[0]), "", model, attribute)
 
     def asked(self, node: cst.BaseExpression) -> tuple[Class, cst.BaseExpression] | None:
         """The class of the one object that an expression asks for, and the session that it asks."""
