@@ -9,17 +9,16 @@ from itertools import islice
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.expression import Attribute, Call, Expression, Lambda, Name, text
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name, text
 from sa_session_lint.model.value import Function
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.sharing import parameters
-from sa_session_lint.project.streaming import body, task, works_with
+from sa_session_lint.project.streaming import body, called, closes, task, works_with
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.state import Disjunct, Loc, Ref
 from sa_session_lint.typestate.trail import state_of
 from sa_session_lint.typestate.way import Way
-from sa_session_lint.walk import children
 
 
 class ResponseOutlivesSessionBlock(FlowCheck):
@@ -86,22 +85,5 @@ class ResponseOutlivesSessionBlock(FlowCheck):
             return False
         around = self.around_of(self.file.outline.nodes[self.around.at], node)
         ending = [each.finalbody for each in around if isinstance(each, cst.Try) and each.finalbody is not None and not self.holds(each.finalbody, node)]
-        return state.owner in {"with", "shared"} or any(closes(each, self.names(way, loc)) for each in ending)
-
-
-def closes(node: cst.CSTNode, names: set[str]) -> bool:
-    """Whether clean-up closes the session of these names."""
-    match node:
-        case cst.Call(func=cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value="close" | "aclose"))):
-            return name in names
-    return any(closes(child, names) for child in children(node))
-
-
-def called(work: Call | None) -> Call | None:
-    """The call that a background task makes: `BackgroundTask(send, session)`, `add_task(lambda: send(session))`."""
-    if work is None:
-        return None
-    function = work.arguments[0] if work.arguments else work.keyword("func")
-    if isinstance(function, Lambda):
-        return function.body if isinstance(function.body, Call) else None
-    return Call(function, work.arguments[1:], tuple((key, value) for key, value in work.keywords if key != "func"), work.at) if function is not None else None
+        in_block = state.owner in {"with", "shared"} and any(then is not None and then.closed is not None for _, later in self.found.came if (then := state_of(later, loc)))
+        return in_block or any(closes(each, self.names(way, loc)) for each in ending)

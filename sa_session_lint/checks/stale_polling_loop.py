@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds
@@ -12,13 +10,12 @@ from sa_session_lint.model.value import Place, Session
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.polling import Polling
-from sa_session_lint.project.renewing import Watch
+from sa_session_lint.project.renewing import Watch, everything, writes
 from sa_session_lint.project.tracking import engine_of
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.state import Disjunct, Known, Loc, Object, Ref, SessionState
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import Way
-from sa_session_lint.walk import children
 
 
 class StalePollingLoop(FlowCheck):
@@ -92,17 +89,3 @@ class StalePollingLoop(FlowCheck):
         """Whether a session is opened in the loop, or commits by itself."""
         places = [part for part in loc if isinstance(part, Place) and part.path == self.file.path and part.at]
         return any(state.autocommit for state in self.states(loc)) or loc[0] == "older" or any(self.holds(polling.loop, self.at(place)) for place in places)
-
-
-def everything(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """All nodes in a function; of those that are defined in it, and of lambdas, only the outermost."""
-    for child in children(node):
-        yield child
-        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
-            yield from everything(child)
-
-
-def writes(node: cst.CSTNode, attribute: str) -> bool:
-    """Whether a node sets an attribute of this name, of whatever object."""
-    targets = [each.target for each in node.targets] if isinstance(node, cst.Assign) else [node.target] if isinstance(node, (cst.AnnAssign, cst.AugAssign)) else []
-    return any(isinstance(each, cst.Attribute) and each.attr.value == attribute for each in targets)

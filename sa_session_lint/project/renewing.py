@@ -118,6 +118,20 @@ def _function(index: Index, function: Function, depth: int) -> bool:
     return index.once(("renews", function, depth), lambda: any(renews(index, call, scope, function.path, depth - 1) for call in scope.calls))
 
 
+def everything(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """All nodes in a function; of those that are defined in it, and of lambdas, only the outermost."""
+    for child in children(node):
+        yield child
+        if not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            yield from everything(child)
+
+
+def writes(node: cst.CSTNode, attribute: str) -> bool:
+    """Whether a node sets an attribute of this name, of whatever object."""
+    targets = [each.target for each in node.targets] if isinstance(node, cst.Assign) else [node.target] if isinstance(node, (cst.AnnAssign, cst.AugAssign)) else []
+    return any(isinstance(each, cst.Attribute) and each.attr.value == attribute for each in targets)
+
+
 def _called(node: cst.Call) -> str:
     return node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
 

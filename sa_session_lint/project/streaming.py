@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name, dotted
+from sa_session_lint.model.expression import Attribute, Call, Expression, Lambda, Name, dotted
 from sa_session_lint.model.protocol import WORKING
 from sa_session_lint.model.value import Class, External, Function, Made, Method, Value
 from sa_session_lint.project.entry import kinds_of
@@ -49,6 +49,24 @@ def task(index: Index, call: Call, scope: Scope, path: str) -> Call | None:
         given = bindings[0].value if len(bindings) == 1 else None
     made = index.value(given, scope, path) if isinstance(given, Call) else None
     return given if isinstance(given, Call) and isinstance(made, Made) and made.dotted in v.BACKGROUND_TASK else None
+
+
+def closes(node: cst.CSTNode, names: set[str]) -> bool:
+    """Whether clean-up closes the session of these names."""
+    match node:
+        case cst.Call(func=cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value="close" | "aclose"))):
+            return name in names
+    return any(closes(child, names) for child in children(node))
+
+
+def called(work: Call | None) -> Call | None:
+    """The call that a background task makes: `BackgroundTask(send, session)`, `add_task(lambda: send(session))`."""
+    if work is None:
+        return None
+    function = work.arguments[0] if work.arguments else work.keyword("func")
+    if isinstance(function, Lambda):
+        return function.body if isinstance(function.body, Call) else None
+    return Call(function, work.arguments[1:], tuple((key, value) for key, value in work.keywords if key != "func"), work.at) if function is not None else None
 
 
 def works_with(index: Index, function: Function, name: str, depth: int = 3) -> bool:
