@@ -29,10 +29,10 @@ class ResponseOutlivesSessionBlock(FlowCheck):
             return
         self.transfer = engine_of(self.index).transfer(found.sketch)
         made = {step.value.at: at for at, step in found.sketch.steps.items() if step.op == "call" and isinstance(step.value, Call)}
-        for call in self.around.calls:
-            for maker, work in self.later(call) if self.is_sent(call) else ():
+        for call in (each for each in self.around.calls if each.at in made):
+            for maker, work in self.later(call):
                 step = made.get(maker.at)
-                ways = found.ways.get(step, ()) if step is not None and call.at in made else ()
+                ways = found.ways.get(step, ()) if step is not None and self.is_sent(call) else ()
                 closed = ((way, loc) for way in ways for loc in self.worked_with(work, way) if self.is_closed(loc, way, self.file.outline.nodes[call.at]))
                 for way, loc in islice(closed, 1):
                     self.report(self.file.outline.nodes[call.at], self.trail(step or 0, way, loc), name=self.name(way, loc), function=text(work.function))

@@ -143,7 +143,7 @@ class Polling:
         if isinstance(function, Function):
             return self.stays(inner.func) and all(self.is_fixed(each.value, name) for each in inner.args) and self.fetches_same(function, model, attribute)
         criteria: list[tuple[str, cst.BaseExpression]] = []
-        exact = False
+        exact = identified = False
         for call in self.links(inner):
             called = call.func.attr.value if isinstance(call.func, cst.Attribute) else call.func.value if isinstance(call.func, cst.Name) else ""
             found = self.criteria(call) if called in {"filter", "filter_by", "where"} else []
@@ -152,10 +152,11 @@ class Polling:
             if found is None or called not in _STEPS | _GETS:
                 return False
             criteria += found
-            exact = exact or called in _EXACT | _GETS
+            exact = exact or called in _EXACT
+            identified = identified or called in _GETS
         if not all(key != attribute and self.is_fixed(value, name) for key, value in criteria):
             return False
-        return exact or any(identifies(self.index, model, key) for key, _ in criteria)
+        return identified or (exact and all(self.is_chosen(value) for _, value in criteria)) or any(identifies(self.index, model, key) for key, _ in criteria)
 
     def fetches_same(self, function: Function, model: Class, attribute: str) -> bool:
         """Whether a function of the project does nothing but ask for one row, the same for the same arguments."""
@@ -183,6 +184,10 @@ class Polling:
         if isinstance(node, cst.Attribute) and isinstance(node.value, cst.Name) and node.value.value == name:
             return True
         return self.stays(node)
+
+    def is_chosen(self, node: cst.BaseExpression) -> bool:
+        """Whether it is for the caller to say what is asked for: the one row of a kind or state may be another one later."""
+        return any(name in self.scope.bindings or any(name == p.name for p in self.scope.parameters) for name in _names(node))
 
     def links(self, node: cst.BaseExpression) -> Iterator[cst.Call]:
         """The calls of which a query is made, the last one first; also those of the statement that it is given."""
