@@ -248,7 +248,8 @@ LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "
 
 ASKING_ROWS = frozenset(
     {"query", "select", "filter", "filter_by", "where", "options", "first", "one", "one_or_none", "all", "count", "scalar", "scalars", "scalar_one", "scalar_one_or_none",
-     "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc"}
+     "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc",
+     "selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager", "undefer", "defer", "load_only", "lazyload", "raiseload", "noload"}
 )  # fmt: skip
 """Methods by which a query is put together and sent."""
 
