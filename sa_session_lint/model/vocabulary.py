@@ -237,3 +237,30 @@ ENDLESS = frozenset(
 
 ASKING = frozenset({"in_transaction", "is_active"})
 """What a session tells about its transaction."""
+
+RENEWING = frozenset(
+    {"commit", "rollback", "close", "aclose", "remove", "reset", "invalidate", "end", "expire", "expire_all", "refresh", "expunge", "expunge_all", "flush", "merge", "begin",
+     "begin_nested", "populate_existing", "execution_options", "with_for_update", "run_sync", "text", "update", "delete", "bulk_update_mappings", "bulk_save_objects",
+     "setattr", "set_attribute", "set_committed_value", "dispose", "object_session", "app_context", "test_request_context", "request_context"}
+)  # fmt: skip
+"""What is called to see rows anew, or to change loaded objects otherwise: https://docs.sqlalchemy.org/en/20/orm/session_state_management.html#refreshing-expiring"""
+
+LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
+"""Methods of a logger."""
+
+ASKING_ROWS = frozenset(
+    {"query", "select", "filter", "filter_by", "where", "options", "first", "one", "one_or_none", "all", "count", "scalar", "scalars", "scalar_one", "scalar_one_or_none",
+     "execute", "exec", "unique", "get", "get_one", "get_or_404", "first_or_404", "one_or_404", "order_by", "limit", "in_", "is_", "is_not", "desc", "asc",
+     "selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager", "undefer", "defer", "load_only", "lazyload", "raiseload", "noload"}
+)  # fmt: skip
+"""Methods by which a query is put together and sent."""
+
+STREAMED = frozenset(
+    {"starlette.responses.StreamingResponse", "fastapi.responses.StreamingResponse", "sse_starlette.EventSourceResponse", "sse_starlette.sse.EventSourceResponse",
+     "flask.Response", "flask.wrappers.Response", "quart.Response", "quart.wrappers.Response", "werkzeug.Response", "werkzeug.wrappers.Response",
+     "werkzeug.wrappers.response.Response"}
+)  # fmt: skip
+"""Responses that read what they are given while they are sent: https://www.starlette.io/responses/#streamingresponse, https://flask.palletsprojects.com/en/stable/patterns/streaming/"""
+
+BODIES = frozenset({"content", "response"})
+"""The names by which they take it."""

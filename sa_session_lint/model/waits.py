@@ -77,3 +77,9 @@ MADE_BY = {
     **{("boto3.resource", kind): "boto3.resource" for kind in ("Bucket", "Object", "Queue", "Table", "Topic")},
 }
 """Class and method -> as which function the method makes a client."""
+
+PAUSES = frozenset({"time.sleep", "gevent.sleep", "eventlet.sleep", "asyncio.sleep", "asyncio.tasks.sleep", "trio.sleep", "anyio.sleep"})
+"""Calls that let time pass, and nothing else."""
+
+EVENTS = frozenset({"threading.Event", "multiprocessing.Event", "asyncio.Event", "gevent.event.Event"})
+"""What is made to be waited for: `stop.wait(5)`."""

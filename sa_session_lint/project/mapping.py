@@ -31,6 +31,18 @@ def is_column(index: Index, model: Class, name: str, depth: int = _BASES, table:
     return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1, is_table) for base in bases)
 
 
+def identifies(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
+    """Whether a column has no value twice: it says so, or comes from a base of which the project does not hold the code, as primary keys do."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return False
+    scope = found.scopes[model.qualname]
+    for binding in scope.bindings.get(name, ()):
+        return isinstance(binding.value, Call) and any(binding.value.keyword(key) == Const(True) for key in ("primary_key", "unique"))
+    bases = [index.value(base, scope.parent or found.module, model.path) for base in scope.bases]
+    return any(identifies(index, base, name, depth - 1) if isinstance(base, Class) and base != model else isinstance(base, External) for base in bases)
+
+
 def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table: bool = False) -> str | None:
     """What an attribute of a mapped class is: "column", "deferred", or a relationship: "eager", "lazy", or "lazy one" if it may lead to one object, which the
     session may have in memory; None for whatever else.
