@@ -205,6 +205,11 @@ CONSUMERS = frozenset({"builtins.list", "builtins.tuple", "builtins.set", "built
                        "builtins.max", "builtins.min", "builtins.next", "builtins.len", "builtins.frozenset"})  # fmt: skip
 """Calls that read an iterable to its end, or a part of it, at once."""
 
+DUMPING = frozenset({"builtins.vars", "fastapi.encoders.jsonable_encoder"})
+"""Functions that take what is in the `__dict__` of an object for all that it has."""
+DUMPING_METHODS = frozenset({"model_dump", "model_dump_json", "dict", "json"})
+"""Methods of an SQLModel that do so: https://sqlmodel.tiangolo.com/tutorial/automatic-id-none-refresh/"""
+
 HARMLESS = frozenset(
     {"builtins.print", "builtins.isinstance", "builtins.type", "builtins.id", "builtins.repr", "builtins.str", "builtins.bool", "builtins.hasattr",
      "builtins.callable", "builtins.len", "sqlalchemy.inspect", "sqlalchemy.orm.object_session"}

@@ -87,6 +87,16 @@ def is_key(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
     return any(isinstance(base, Class) and base != model and is_key(index, base, name, depth - 1) for base in bases)
 
 
+def is_sqlmodel(index: Index, model: Class, depth: int = _BASES) -> bool:
+    """Whether a class inherits from SQLModel."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return False
+    scope = found.scopes[model.qualname]
+    bases = [index.value(base, scope.parent or found.module, model.path) for base in scope.bases]
+    return any(base == External("sqlmodel.SQLModel") or (isinstance(base, Class) and base != model and is_sqlmodel(index, base, depth - 1)) for base in bases)
+
+
 _CALLED = frozenset({"property", "hybrid_property"})
 
 

@@ -16,7 +16,7 @@ from sa_session_lint.project.generator import is_scoped_generator
 from sa_session_lint.project.handing import handled
 from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
-from sa_session_lint.project.mapping import attribute, computed, is_column, is_key
+from sa_session_lint.project.mapping import attribute, computed, is_column, is_key, is_sqlmodel
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.reading import uses_of
@@ -100,6 +100,9 @@ class ProjectFacts:
 
     def is_column(self, model: Class, name: str) -> bool:
         return is_column(self.index, model, name)
+
+    def dumps(self, model: Class, name: str) -> bool:
+        return self.method(model, name) is None and self.index.once(("sqlmodel", model), lambda: is_sqlmodel(self.index, model))
 
     def is_key(self, model: Class, name: str) -> bool:
         return self.index.once(("key", model, name), lambda: is_key(self.index, model, name))

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import Class, Function, Place
+from sa_session_lint.model.value import Class, External, Function, Place
 from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, objects_in
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
-    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -62,6 +63,8 @@ class Instances:
                 case Attribute(owner, "awaitable_attrs") if isinstance(held := self.of.evaluate(owner, way), Object) and held.fetched is not None:
                     way.loads(held, replace(held, fetched=held.fetched | {expression.name}))
             if isinstance(found, Object) and (found.model is not None or found.first is not None):
+                if expression.name == "__dict__" and is_expired(found):
+                    yield Read(expression, expression.value, found, "__dict__", "expired dump")
                 computed = self.of.facts.computed(found.model, expression.name) if found.model is not None else None
                 if computed is not None:
                     where = expression.value if expression.name == "__str__" else expression
@@ -71,7 +74,19 @@ class Instances:
                 yield Read(expression, expression.value, found, expression.name, kind)
                 self.loaded(found, expression.name, kind, way)
         if step.op == "call" and isinstance(step.value, Call):
+            yield from self.dumped(step.value, way)
             yield from self.read_in(step.value, way)
+
+    def dumped(self, call: Call, way: Way) -> Iterator[Read]:
+        """What a call takes of an object is what is in its `__dict__`: `vars(user)`, and `user.model_dump()` of an SQLModel."""
+        argument = call.arguments[0] if call.arguments else None
+        value = self.of.value(call.function)
+        if argument is not None and isinstance(value, External) and value.dotted in v.DUMPING and isinstance(held := self.of.evaluate(argument, way), Object) and is_expired(held):
+            yield Read(argument, argument, held, "__dict__", "expired dump")
+        if isinstance(call.function, Attribute) and call.function.name in v.DUMPING_METHODS:
+            held = self.of.evaluate(call.function.value, way)
+            if isinstance(held, Object) and held.model is not None and is_expired(held) and self.of.facts.dumps(held.model, call.function.name):
+                yield Read(call.function, call.function.value, held, "__dict__", "expired dump")
 
     def read_in(self, call: Call, way: Way) -> Iterator[Read]:
         """What a function of the project reads of the objects that it is given, or the method of one, if it has no session to load them with."""
@@ -230,6 +245,11 @@ class Instances:
 
 
 OF_OBJECTS = frozenset({"add", "delete", "refresh", "expire", "expunge"})
+
+
+def is_expired(found: Object) -> bool:
+    """Whether nothing of an object is in memory."""
+    return found.expired is not None and found.mixed is None and found.fetched is not None and not found.fetched and not found.gone
 
 
 def _read_by(step: SketchStep) -> Iterator[Attribute]:
