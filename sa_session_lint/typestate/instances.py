@@ -154,8 +154,9 @@ class Instances:
         if not isinstance(found, Object):
             return
         what = self.of.facts.attribute(found.model, attribute) if found.model is not None else None
-        if found.expired is not None and found.detached is None and what != "column":
+        if found.expired is not None and found.detached is None and found.loc is not None and what != "column":
             way.loads(found, replace(found, expired=None, undone=False, fetched=None))
+            way.sweep(found.loc, "sql", PLACE)  # another name may be for the same one
             return
         others = {each for value in way.env.values() for each in objects_in(value) if each.model == found.model and each.loc == found.loc}
         for each in others:  # two of them may be one
@@ -215,19 +216,19 @@ class Instances:
     def added(self, name: str, loc: Loc, at: Place, way: Way) -> None:
         """What goes by a name is added to a session."""
         known = way.env.get(name)
-        match known:
-            case Object(loc=other, detached=None) if other not in {None, loc}:
-                way.become(known, swept(known, "delete", at))  # it raises where that session is open
+        if isinstance(known, Object) and known.loc not in {None, loc} and known.detached is None:
+            way.become(known, swept(known, "delete", at))  # it raises where that session is open
+            return
+        if known is None or isinstance(known, Object):
+            way.meets(loc, known.model if known is not None else None)
+        match known := way.env.get(name):
             case Object() if known.loc is not None:
-                way.meets(loc, known.model)
                 way.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
             case Object():
-                way.meets(loc, known.model)
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
                 way.become(known, fresh)
                 way.env[name] = fresh
             case None:
-                way.meets(loc, None)
                 way.env[name] = Object(None, loc, at=at)
 
     def misused(self, name: str, loc: Loc, call: Call, way: Way) -> tuple[str, Loc, Place | None] | None:

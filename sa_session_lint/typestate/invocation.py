@@ -134,7 +134,7 @@ class Invocation:
                     if len(named) > 2:
                         each.make_room(named)
                     each.heap[named] = state if state.unsaved is None else state._replace(unsaved=at)
-            value = mapped(renamed(case.value, names), lambda found: replace(found, at=passed[found.at.at].at) if found.at is not None and found.at.path == SLOT else found)
+            value = mapped(renamed(case.value, names), lambda found: replace(found, at=passed[found.at.at].at if found.at is not None and found.at.path == SLOT else at))
             for loc in locs_in(value):
                 state = each.state(loc)
                 if loc not in reach and loc[0] == "in" and state.owner in {"here", "returned"}:

@@ -186,9 +186,12 @@ class Way:
                 self.env[key] = mapped(value, lambda each: replace(each, mixed=old.at) if (each.model, each.loc) == (old.model, old.loc) and each != new else each)
 
     def sweep(self, loc: Loc, event: str, at: Place, but: Class | None = None) -> None:
-        """What has happened to a session happens to its objects, `but` for those of a class: see `swept`."""
+        """What has happened to a session happens to its objects, `but` for lists of objects of a class: see `swept`."""
         for key, value in self.env.items():
-            self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (but is None or each.model != but or each.pending) else each)
+            if but is None or not isinstance(value, Group):
+                self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else each)
+            else:
+                self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (each.model != but or each.pending) else each)
         before = self.state(loc).swept
         if before is not None:
             self.update(loc, swept=_after(before, event))

@@ -1,21 +1,23 @@
-"""Random programs that read attributes of objects: a read that is reported must raise on every run that comes to it.
+"""Random programs that read attributes of objects: of a read that is reported every run that comes to it must show what the rule says.
 
 The linter sees `print(t1.name)`; what runs in its place, on the same line, is `probe(line, lambda: t1.name)`, which notes whether the read raised for want of
-a session. Reads that raise and are not reported are counted: the model may be silent, but not wrong.
+a session, sent SQL, gave None or nothing at all. `s1.refresh(t1)` and its like are noted in the same way. Reads that raise for want of a session and are not
+reported are counted: the model may be silent, but not wrong.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm.exc import DetachedInstanceError
 from sqlalchemy.pool import StaticPool
 
@@ -38,6 +40,16 @@ class Thing(Base):
     notes = deferred(Column(String))
     parts = relationship("Part", back_populates="thing")
     marks = relationship("Mark", lazy="selectin")
+
+    @property
+    def title(self):
+        return f"{self.name}!"
+
+    def size(self, least):
+        return max(least, len(self.parts))
+
+    def __repr__(self):
+        return f"<Thing {self.name}>"
 
 
 class Part(Base):
@@ -73,6 +85,10 @@ def undo(session):
 
 def shut(session):
     session.close()
+
+
+def shown(thing):
+    return [thing.id, thing.name]
 
 
 def load(key):
@@ -112,8 +128,17 @@ OPERATIONS = (
     ('{t}.name = "written"', 4), ("{s}.query(Thing).all()", 2), ("{s}.query(Part).all()", 1), ("save({s}, {t})", 3), ("renew({s}, {t})", 2), ("done({s})", 3), ("undo({s})", 1),
     ("shut({s})", 1), ("outside({t})", 1), ("outside({s})", 1), ("{t}.parts = []", 1), ("{t}.parts.append(Part())", 1),
 )  # fmt: skip
-READS = ("print({t}.name)", "print({t}.name)", "print({t}.id)", "print({t}.parts)", "print({t}.notes)", "print({t}.marks)")
-_READ = re.compile(r"print\((t\d+\.\w+)\)")
+READS = (
+    *("print({t}.name)",) * 4, *("print({t}.id)",) * 2, *("print({t}.parts)",) * 2, *("print({t}.notes)",) * 2, *("print({t}.marks)",) * 2, "print({t}.title)", "print({t}.size(1))",
+    "print(shown({t}))", 'print(f"a {{{t}}}")', "print(vars({t}))",
+)
+_READ = re.compile(r"print\((?=.*\bt\d+\b)(.*)\)$")
+_GIVEN = re.compile(r"(s\d+\.(?:add|delete|refresh|expire|expunge)\(t\d+\))$")
+SHOWS = {
+    "expired-read-after-close": "detached", "read-after-rollback": "detached", "lazy-load-after-close": "detached", "reload-after-commit": "sql", "commit-inside-iteration": "sql",
+    "generated-value-before-flush": "none", "expired-object-dumped-through-dict": "empty", "object-of-other-session": "invalid", "operation-needs-persistent-instance": "invalid",
+}  # fmt: skip
+"""What every run shows at a line at which a rule reports."""
 
 
 def program(seed: int) -> str:
@@ -194,7 +219,7 @@ class _Writing:
 
 @dataclass(slots=True)
 class Compared:
-    """What came of programs: reads that ran; those that raised for want of a session, with how many of them were reported; and each report that a run belies."""
+    """What came of programs: reads that ran; lines that raised for want of a session, with how many of them were reported; and each report that a run belies."""
 
     reads: int = 0
     raised: int = 0
@@ -212,36 +237,50 @@ def compare(seeds: Iterable[int], folder: Path) -> Compared:
     """Run programs with the flag up and down, lint them, and put both side by side."""
     programs = {seed: program(seed) for seed in seeds}
     body = HEADER + "".join(programs.values())
-    reported = {line: rule for _, line, rule in found_in(lint(write({"programs.py": body}, folder), select=("SAS301", "SAS306", "SAS401")))}
+    reported = {line: rule for _, line, rule in found_in(lint(write({"programs.py": body}, folder), select=tuple(SHOWS)))}
     owner: dict[int, int] = {}
     line = HEADER.count("\n") + 1
     for seed, each in programs.items():
         owner.update(dict.fromkeys(range(line, line + each.count("\n")), seed))
         line += each.count("\n")
-    raised, passed = _run(body, list(programs))
-    found = Compared(sum(passed.values()) + sum(raised.values()), len(raised), len(raised.keys() & reported.keys()), Counter(reported.values()))
-    for at in sorted(passed.keys() & reported.keys()):
-        found.wrong.append(f"line {at} ({reported[at]}: {body.splitlines()[at - 1].strip()}) was read, seed {owner[at]}:\n{programs[owner[at]]}")
+    noted = _run(body, list(programs))
+    raised = {line for line, runs in noted.items() if any("detached" in run for run in runs)}
+    found = Compared(sum(map(len, noted.values())), len(raised), len(raised & reported.keys()), Counter(reported.values()))
+    for at in sorted(noted.keys() & reported.keys()):
+        if any(SHOWS[reported[at]] not in run for run in noted[at]):
+            found.wrong.append(f"line {at} ({reported[at]}: {body.splitlines()[at - 1].strip()}) showed {noted[at]}, seed {owner[at]}:\n{programs[owner[at]]}")
     return found
 
 
-def _run(body: str, seeds: list[int]) -> tuple[Counter[int], Counter[int]]:
-    """The lines at which reads raised for want of a session, and those at which they came back."""
-    raised: Counter[int] = Counter()
-    passed: Counter[int] = Counter()
+def _run(body: str, seeds: list[int]) -> dict[int, list[set[str]]]:
+    """What each line that is watched has shown whenever it was come to."""
+    noted: dict[int, list[set[str]]] = defaultdict(list)
+    sent: list[str] = []
 
     def probe(line: int, read: Callable[[], object]) -> None:
+        before = len(sent)
+        noted[line].append(shown := set())
         try:
-            read()
+            value = read()
         except DetachedInstanceError:
-            raised[line] += 1
+            shown.add("detached")
             raise
-        passed[line] += 1
+        except InvalidRequestError:
+            shown |= {"invalid", "sql"}  # the row is gone: it was asked for
+            raise
+        if value is None:
+            shown.add("none")
+        if len(sent) > before:
+            shown.add("sql")
+        if isinstance(value, dict) and value.keys() <= {"_sa_instance_state"}:
+            shown.add("empty")
 
-    lines = [_READ.sub(rf"probe({number}, lambda: \1)", line) for number, line in enumerate(body.splitlines(), 1)]
+    numbered = enumerate(body.splitlines(), 1)
+    lines = [_GIVEN.sub(rf"probe({number}, lambda: \1)", _READ.sub(rf"probe({number}, lambda: \1)", line)) for number, line in numbered]
     space: dict[str, Any] = {"probe": probe}
     exec(compile("\n".join(lines), "programs.py", "exec"), space)
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    event.listen(engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
     space["SessionLocal"].configure(bind=engine)
     space["Kept"].configure(bind=engine)
     turn = [0]
@@ -259,7 +298,7 @@ def _run(body: str, seeds: list[int]) -> tuple[Counter[int], Counter[int]]:
             with suppress(Exception):  # programs may end in any error; what is compared was noted before
                 space[f"program_{seed}"](flag)
     engine.dispose()
-    return raised, passed
+    return noted
 
 
 def _outside(choice: int, value: Any) -> None:
