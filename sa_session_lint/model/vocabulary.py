@@ -221,6 +221,29 @@ FLUSH_ERRORS = frozenset(
 )  # fmt: skip
 """Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
 
+_FAILURES = ("DBAPIError", "DatabaseError", "IntegrityError", "OperationalError", "DataError", "InternalError", "ProgrammingError", "InterfaceError", "StatementError")
+_DRIVERS = ("sqlite3", "aiosqlite", "psycopg2", "psycopg", "pymysql", "pymysql.err", "MySQLdb", "oracledb")
+STATEMENT_ERRORS = frozenset(
+    {
+        *(f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in _FAILURES), "sqlalchemy.exc.SQLAlchemyError", "sqlalchemy.exc.PendingRollbackError",
+        "sqlalchemy.orm.exc.FlushError", "sqlalchemy.orm.exc.StaleDataError", "psycopg2.errors.UniqueViolation", "psycopg.errors.UniqueViolation",
+        "psycopg2.errors.ForeignKeyViolation", "psycopg.errors.ForeignKeyViolation", "asyncpg.UniqueViolationError", "asyncpg.exceptions.UniqueViolationError",
+    }
+)  # fmt: skip
+"""Exceptions that tell how sending SQL has failed: https://docs.sqlalchemy.org/en/20/core/exceptions.html, https://peps.python.org/pep-0249/#exceptions"""
+
+SQLLESS = frozenset(
+    {"flask.request", "flask.flash", "flask.jsonify", "flask.url_for", "flask.current_app", "passlib", "bcrypt", "argon2", "werkzeug", "pydantic", "loguru", "structlog",
+     "jwt", "jose", "dateutil", "pytz", "sqlalchemy.func", "sqlalchemy.text", "sqlalchemy.null"}
+)  # fmt: skip
+"""What is outside of the standard library and known to send nothing by a session: packages, and names in them."""
+SQLLESS_BUILTINS = frozenset(
+    {"str", "int", "float", "bool", "bytes", "dict", "len", "range", "round", "abs", "isinstance", "type", "repr", "print", "id", "callable", "super"}
+)  # fmt: skip
+"""The same of the builtins, exceptions aside: what iterates over its argument may send a query."""
+PLAIN_DATA = frozenset({"pydantic", "abc", "enum", "typing", "typing_extensions", "builtins", "dataclasses", "collections"})
+"""Where the bases come from of classes that are surely not mapped."""
+
 MAPPED_BASES = frozenset({"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta", "sqlalchemy.ext.asyncio.AsyncAttrs", "builtins.object"})
 """Bases of mapped classes that bring no attribute which a constructor takes."""
 
