@@ -47,6 +47,20 @@ ASYNC_CONTEXT_MANAGER = frozenset({"contextlib.asynccontextmanager", "contextlib
 CACHES = frozenset(
     {"functools.lru_cache", "functools.cache", "cachetools.cached", "async_lru.alru_cache", "cached_property.cached_property"}
 )
+OBJECT_CACHES = frozenset(
+    {"functools.lru_cache", "functools.cache", "cachetools.cached", "cachetools.func.lru_cache", "cachetools.func.ttl_cache", "cachetools.func.lfu_cache",
+     "async_lru.alru_cache", "asyncache.cached", "aiocache.cached", "aiocache.decorators.cached", "streamlit.cache_resource"}
+)  # fmt: skip
+"""Decorators that keep what a function gives in the memory of the process, and hand the same out again."""
+COPY_CACHES = frozenset(
+    {"flask_caching.Cache", "flask_cache.Cache", "dogpile.cache.make_region", "joblib.Memory", "diskcache.Cache"}
+)  # fmt: skip
+"""What makes caches whose decorators pickle what a function gives: https://flask-caching.readthedocs.io/en/latest/api.html#flask_caching.Cache.memoize"""
+COPYING = frozenset({"memoize", "cached", "cache_on_arguments", "cache"})
+"""The decorators of those."""
+COPY_DECORATORS = frozenset({"streamlit.cache_data"})
+CACHE_TABLES = frozenset({f"cachetools.{name}" for name in ("TTLCache", "LRUCache", "LFUCache", "FIFOCache", "RRCache", "TLRUCache", "Cache")})
+"""Mappings that keep what is put in: https://cachetools.readthedocs.io/en/stable/"""
 CLOSE_ALL = frozenset({"sqlalchemy.orm.close_all_sessions", "sqlalchemy.orm.session.close_all_sessions"})
 """What closes every session in memory: https://docs.sqlalchemy.org/en/20/orm/session_api.html#sqlalchemy.orm.close_all_sessions"""
 EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "os._exit", "os.abort", "pytest.exit"})

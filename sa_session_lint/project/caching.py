@@ -1,0 +1,103 @@
+"""Which functions and names keep what they are given for longer than a session lives, and what becomes of what they hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import libcst as cst
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Await, Call, Each, Expression, Item, Name
+from sa_session_lint.model.value import External, Made, Method, Place, Registry
+from sa_session_lint.project.modules import is_aside
+from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.usage import called_name, callers
+from sa_session_lint.walk import children
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+How: TypeAlias = Literal["shares", "copies"]
+"""What a cache hands out: the very object, or what it has pickled of it."""
+
+
+def keeper(index: Index, outline: Outline, scope: Scope) -> tuple[How, Place] | None:
+    """How a decorator keeps what a function gives, and where it stands; one within a function keeps it no longer than that runs."""
+    around = scope.parent or outline.module
+    for decorator, at in zip(scope.decorators, scope.decorated_at, strict=True) if around.kind != "function" else ():
+        head = decorator.function if isinstance(decorator, Call) else decorator
+        match index.value(head, around, outline.path):
+            case External(dotted) if dotted in v.OBJECT_CACHES:
+                elsewhere = isinstance(decorator, Call) and dotted.startswith("aiocache") and (decorator.arguments or decorator.keyword("cache") or decorator.spread)
+                broken = scope.is_async and dotted.startswith(("functools", "cachetools"))  # it keeps coroutines, each of which can be awaited but once
+                return None if elsewhere or broken else ("shares", Place(outline.path, at))
+            case External(dotted) if dotted in v.COPY_DECORATORS:
+                return "copies", Place(outline.path, at)
+            case Method(Made(dotted), name) if dotted in v.COPY_CACHES and name in v.COPYING:
+                return "copies", Place(outline.path, at)
+    return None
+
+
+def cache_behind(index: Index, target: Expression, outline: Outline, scope: Scope) -> Place | None:
+    """Where the cache was made, one of a module, in which an assignment puts something: `_users[number] = user`."""
+    if not isinstance(target, Item) or not isinstance(target.value, Name) or target.value.name in scope.bindings:
+        return None
+    value = index.value(target.value, scope, outline.path)
+    return value.place if isinstance(value, Made) and value.dotted in v.CACHE_TABLES else None
+
+
+def is_removed(index: Index, made: Place) -> bool:
+    """Whether the session of a registry, that was made at this place, is removed after each request or job: then its objects are detached."""
+    outline = index.outline(made.path)
+    lowered = outline.values.get(id(outline.nodes[made.at])) if outline is not None else None
+    value = index.value(*lowered, made.path) if lowered is not None else None
+    if isinstance(value, Registry):
+        return index.once(("surely removed", made), lambda: any(_removes(index, found, scope, call, made) for found, scope, call in index.calls_with("remove") if not is_aside(found.path)))
+    return isinstance(value, Made) and value.dotted == "flask_sqlalchemy.SQLAlchemy"
+
+
+def _removes(index: Index, outline: Outline, scope: Scope, call: Call, made: Place) -> bool:
+    """Whether a call is one of the `remove` of the registry that was made at a place, or hands that on."""
+    named = (part.value for part in (call.function, *call.arguments) if isinstance(part, Attribute) and part.name == "remove")
+    return any(isinstance(value, Registry) and value.place == made for value in (index.value(each, scope, outline.path) for each in named))
+
+
+def is_merged(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether somebody takes what a function gives into a session of his own, by `merge()`."""
+    return any(
+        called_name(other.function) == "merge" and any(_plain(part) is call or (isinstance(part, Name) and part.name in names) for part in other.arguments)
+        for _, caller, call, names in _given(index, outline, scope)
+        for other in caller.calls
+    )
+
+
+def read_of(index: Index, outline: Outline, scope: Scope) -> frozenset[str]:
+    """The attributes that callers read of what a function gives, or of each part of that."""
+
+    def search() -> frozenset[str]:
+        calls = [(found.nodes[caller.at], names) for found, caller, _, names in _given(index, outline, scope) if names and caller.kind == "function"]
+        return frozenset(name for node, names in calls for name in _attributes(node, names))
+
+    return index.once(("read of", outline.path, scope.qualname), search)
+
+
+def _given(index: Index, outline: Outline, scope: Scope) -> Iterator[tuple[Outline, Scope, Call, set[str]]]:
+    """The calls of a function, each with the names under which what it gives goes on."""
+    for found, caller, call in callers(index, outline.path, scope):
+        if not is_aside(found.path):
+            named = {name for name, bindings in caller.bindings.items() if any(_plain(binding.value) is call for binding in bindings)}
+            yield found, caller, call, named | {name for name, bindings in caller.bindings.items() if any(isinstance(of := _plain(b.value), Name) and of.name in named for b in bindings)}
+
+
+def _plain(expression: Expression) -> Expression:
+    while isinstance(expression, (Await, Each)):
+        expression = expression.value
+    return expression
+
+
+def _attributes(node: cst.CSTNode, names: set[str]) -> Iterator[str]:
+    for child in children(node):
+        if isinstance(child, cst.Attribute) and isinstance(child.value, cst.Name) and child.value.value in names:
+            yield child.attr.value
+        yield from _attributes(child, names)
