@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.caching import How, cache_behind, is_merged, is_removed, keeper, read_of
+from sa_session_lint.project.caching import How, is_merged, is_removed, keeper, put, read_of
 from sa_session_lint.project.mapping import left_unloaded
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.tracking import engine_of
@@ -25,15 +25,13 @@ class OrmObjectInCache(FlowCheck):
         self.told: set[int] = set()
         kept = keeper(self.index, self.file.outline, self.around)
         if kept is not None and not is_merged(self.index, self.file.outline, self.around):
-            for at, _, value in self.handed_out(found):
-                self.judge(at, value, *kept, "kept by the cache")
+            for at, _, given in self.handed_out(found):
+                self.judge(at, given, *kept, "kept by the cache")
         evaluate = engine_of(self.index).transfer(found.sketch).evaluate
         for at, step in found.sketch.steps.items():
-            for target, held in step.targets if step.op == "bind" else ():
-                made = cache_behind(self.index, target, self.file.outline, self.around)
-                for way in found.ways.get(at, ()) if made is not None else ():
-                    if made is not None:
-                        self.judge(at, evaluate(held, Way(way)), "shares", made, "the cache is made here")
+            for value, how, made in put(self.index, step, self.file.outline, self.around):
+                for way in found.ways.get(at, ()):
+                    self.judge(at, evaluate(value, Way(way)), how, made, "the cache is made here")
 
     def judge(self, step: int, value: Abstract, how: How, kept: Place, text: str) -> None:
         """Report objects that are read after their session has ended, or may be."""
@@ -49,8 +47,8 @@ class OrmObjectInCache(FlowCheck):
         """What comes of an object that is handed out again later; None of one whose session the caller has as well, or the owner of the cache."""
         if found.model is None or found.loc is None or not found.loaded or found.loc[0] in {"parameter", "slot"}:
             return None
-        if found.detached is not None and found.expired is not None:
-            return "what it had loaded has expired, and its session is closed: to read it raises DetachedInstanceError"
+        if found.expired is not None and (found.detached is not None or how == "copies"):
+            return "what it had loaded has expired, and it has no session: to read it raises DetachedInstanceError"
         if found.loc[0] == "ambient" and not (isinstance(found.loc[1], Place) and is_removed(self.index, found.loc[1])):
             return None
         if found.loc[0] == "ambient" and how == "shares":

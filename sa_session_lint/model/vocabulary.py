@@ -61,6 +61,8 @@ COPYING = frozenset({"memoize", "cached", "cache_on_arguments", "cache"})
 COPY_DECORATORS = frozenset({"streamlit.cache_data"})
 CACHE_TABLES = frozenset({f"cachetools.{name}" for name in ("TTLCache", "LRUCache", "LFUCache", "FIFOCache", "RRCache", "TLRUCache", "Cache")})
 """Mappings that keep what is put in: https://cachetools.readthedocs.io/en/stable/"""
+MEMORY_CACHES = frozenset({"aiocache.SimpleMemoryCache", "aiocache.backends.memory.SimpleMemoryCache"})
+"""The same by `set()`: https://aiocache.aio-libs.org/en/latest/caches.html"""
 CLOSE_ALL = frozenset({"sqlalchemy.orm.close_all_sessions", "sqlalchemy.orm.session.close_all_sessions"})
 """What closes every session in memory: https://docs.sqlalchemy.org/en/20/orm/session_api.html#sqlalchemy.orm.close_all_sessions"""
 EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "os._exit", "os.abort", "pytest.exit"})

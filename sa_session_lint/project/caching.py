@@ -17,6 +17,7 @@ from sa_session_lint.walk import children
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
+    from sa_session_lint.typestate.sketch import SketchStep
 
 How: TypeAlias = Literal["shares", "copies"]
 """What a cache hands out: the very object, or what it has pickled of it."""
@@ -39,12 +40,15 @@ def keeper(index: Index, outline: Outline, scope: Scope) -> tuple[How, Place] | 
     return None
 
 
-def cache_behind(index: Index, target: Expression, outline: Outline, scope: Scope) -> Place | None:
-    """Where the cache was made, one of a module, in which an assignment puts something: `_users[number] = user`."""
-    if not isinstance(target, Item) or not isinstance(target.value, Name) or target.value.name in scope.bindings:
-        return None
-    value = index.value(target.value, scope, outline.path)
-    return value.place if isinstance(value, Made) and value.dotted in v.CACHE_TABLES else None
+def put(index: Index, step: SketchStep, outline: Outline, scope: Scope) -> Iterator[tuple[Expression, How, Place]]:
+    """What a step puts into a cache of a module, how that keeps it, and where it was made: `_users[number] = user`, `cache.set(key, user)`."""
+    found: list[tuple[Expression, Expression]] = [(target.value, value) for target, value in step.targets if isinstance(target, Item)] if step.op == "bind" else []
+    if step.op == "call" and isinstance(step.value, Call) and isinstance(step.value.function, Attribute) and step.value.function.name == "set" and len(step.value.arguments) > 1:
+        found.append((step.value.function.value, step.value.arguments[1]))
+    for owner, kept in found:
+        value = index.value(owner, scope, outline.path) if isinstance(owner, Name) and owner.name not in scope.bindings else None
+        if isinstance(value, Made) and value.dotted in (v.CACHE_TABLES if step.op == "bind" else v.MEMORY_CACHES | v.COPY_CACHES):
+            yield kept, "copies" if value.dotted in v.COPY_CACHES else "shares", value.place
 
 
 def is_removed(index: Index, made: Place) -> bool:
