@@ -6,7 +6,7 @@ import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.value import External
-from sa_session_lint.model.vocabulary import STATEMENT_ERRORS
+from sa_session_lint.model.vocabulary import REFUSALS, STATEMENT_ERRORS
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
 from sa_session_lint.project.sending import Reading
@@ -25,7 +25,7 @@ class IntegrityErrorCaughtAroundAdd(FlowCheck):
             waiting = [(handler, caught) for handler in block.handlers if (caught := self.caught(handler)) and caught <= STATEMENT_ERRORS]
             others = [caught for other in blocks if other is not block for handler in other.handlers for caught in self.caught(handler)]
             for handler, caught in waiting[:1]:
-                write = self.unsent(block, scope) if caught.isdisjoint(others) and self.scope(self.types(handler)[0]) is scope else None
+                write = self.unsent(block, scope, caught) if caught.isdisjoint(others) and self.scope(self.types(handler)[0]) is scope else None
                 if write is not None:
                     name = " or ".join(sorted(each.rpartition(".")[2] for each in caught))
                     self.report(write, [self.note(handler.type, "caught here")], call=self.code(write), error=name)
@@ -39,9 +39,9 @@ class IntegrityErrorCaughtAroundAdd(FlowCheck):
         values = [self.value(each) for each in self.types(handler)]
         return frozenset(value.dotted for value in values if isinstance(value, External)) if all(isinstance(value, External) for value in values) else frozenset()
 
-    def unsent(self, block: cst.Try | cst.TryStar, scope: Scope) -> cst.CSTNode | None:
-        """The first that a `try` gives a session to save, where nothing in it sends that."""
-        reading = Reading(self.index, self.file.outline)
+    def unsent(self, block: cst.Try | cst.TryStar, scope: Scope, caught: frozenset[str]) -> cst.CSTNode | None:
+        """The first that a `try` gives a session to save, where nothing in it sends that, nor, if what is caught may come of a query as well, anything else."""
+        reading = Reading(self.index, self.file.outline, written=not caught <= REFUSALS)
         if reading.may_send(block.body):
             return None
         if reading.writes:

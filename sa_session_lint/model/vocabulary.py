@@ -237,19 +237,22 @@ FLUSH_ERRORS = frozenset(
 )  # fmt: skip
 """Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
 
-_FAILURES = ("DBAPIError", "DatabaseError", "IntegrityError", "OperationalError", "DataError", "InternalError", "ProgrammingError", "InterfaceError", "StatementError")
 _DRIVERS = ("sqlite3", "aiosqlite", "psycopg2", "psycopg", "pymysql", "pymysql.err", "MySQLdb", "oracledb")
-STATEMENT_ERRORS = frozenset(
+REFUSALS = frozenset(
     {
-        *(f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in _FAILURES), "sqlalchemy.exc.SQLAlchemyError", "sqlalchemy.exc.PendingRollbackError",
-        "sqlalchemy.orm.exc.FlushError", "sqlalchemy.orm.exc.StaleDataError", "psycopg2.errors.UniqueViolation", "psycopg.errors.UniqueViolation",
-        "psycopg2.errors.ForeignKeyViolation", "psycopg.errors.ForeignKeyViolation", "asyncpg.UniqueViolationError", "asyncpg.exceptions.UniqueViolationError",
+        *(f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in ("IntegrityError", "DataError")),
+        *(f"{module}.errors.{name}" for module in ("psycopg2", "psycopg") for name in ("UniqueViolation", "ForeignKeyViolation", "NotNullViolation", "CheckViolation")),
+        "sqlalchemy.orm.exc.FlushError", "sqlalchemy.orm.exc.StaleDataError", "asyncpg.UniqueViolationError", "asyncpg.exceptions.UniqueViolationError",
     }
 )  # fmt: skip
-"""Exceptions that tell how sending SQL has failed: https://docs.sqlalchemy.org/en/20/core/exceptions.html, https://peps.python.org/pep-0249/#exceptions"""
+"""Exceptions that tell that the database did not take what was written: https://docs.sqlalchemy.org/en/20/core/exceptions.html, https://peps.python.org/pep-0249/#exceptions"""
+STATEMENT_ERRORS = REFUSALS | {
+    f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in ("DBAPIError", "DatabaseError", "OperationalError", "InternalError", "ProgrammingError", "StatementError")
+}
+"""The same, and those that any statement may raise. SQLAlchemyError is none of them: `add()` raises some kinds of it, too."""
 
 SQLLESS = frozenset(
-    {"flask.request", "flask.flash", "flask.jsonify", "flask.url_for", "flask.current_app", "passlib", "bcrypt", "argon2", "werkzeug", "pydantic", "loguru", "structlog",
+    {"flask.request", "flask.flash", "flask.jsonify", "flask.url_for", "flask.current_app", "passlib", "bcrypt", "flask_bcrypt", "argon2", "faker", "werkzeug", "pydantic", "loguru", "structlog",
      "jwt", "jose", "dateutil", "pytz", "sqlalchemy.func", "sqlalchemy.text", "sqlalchemy.null"}
 )  # fmt: skip
 """What is outside of the standard library and known to send nothing by a session: packages, and names in them."""

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _QUIET = frozenset({"append", "strip", "lower", "upper", "title", "encode", "decode", "format", "join", "replace", "isoformat", "debug", "info", "warning", "error", "exception"})
 """Methods of whatever it is that send nothing."""
+_KEYED = frozenset({"get", "pop"})
+"""Methods that send nothing if what they are given first is a text: they are those of a dict."""
+_DUMPING = frozenset({"dict", "model_dump"})
+"""Methods that read all attributes of what they are called on."""
 _WRITES = frozenset({"add", "add_all", "delete"})
 _FRAMES = 2
 """How many functions down it is looked."""
@@ -36,7 +40,7 @@ _FRAMES = 2
 
 @dataclass(slots=True, eq=False)
 class Reading:
-    """Code of one file as it is read. `written`: something may be waiting for a flush; `writes` are the calls that have put it there."""
+    """Code of one file as it is read. `written`: to load something counts as sending, since something may be waiting for a flush; `writes` are the calls that have put it there."""
 
     index: Index
     outline: Outline
@@ -125,7 +129,8 @@ class Reading:
                 known = self.value(owner)
                 if isinstance(known, Instance) and is_plain(self.index, Class(known.path, known.qualname), "pydantic"):
                     return False
-                return not (name in _QUIET and not isinstance(owner, cst.Attribute))
+                keyed = name in _KEYED and bool(node.args) and isinstance(node.args[0].value, cst.SimpleString)
+                return isinstance(owner, cst.Attribute) or not (name in _QUIET or keyed or (name in _DUMPING and not self.written))
         return self.runs(value, node)
 
     def runs(self, value: Value, call: cst.Call) -> bool:
