@@ -382,3 +382,17 @@ def read_behind(f: Body) -> Made:
                     if start is not None and called(start)[1] in {"query", "scalars", "execute", "exec"} and f.is_entity(start):
                         if isinstance(then, cst.For) and code(then.iter) == name:
                             yield "unconsumed-result-escapes-session", {line: [_changed(line, whole, unread)]}
+
+
+def commit_behind(f: Body) -> Made:
+    """The flush or commit of what was written moves out of the `try` that has a handler for the error that it may raise."""
+    attempts = [node for node in f.nodes if isinstance(node, cst.Try)]
+    for node in attempts if len(attempts) == 1 else ():
+        *before, write, last = (None, None, *node.body.body)
+        handler, session = next(iter(node.handlers), None), action(last)[0] if last is not None else ""
+        if handler is None or write is None or last is None or node.orelse is not None or node.finalbody is not None or action(last)[1] not in {"flush", "commit"}:
+            continue
+        parts = [part for part in before if part is not None]
+        if f.refused(handler) and f.is_session(last) and f.writes(write, session) and not any(runs(part, session) for part in parts) and calm([*parts, write], session):
+            body = node.body.with_changes(body=node.body.body[:-1])
+            yield "integrity-error-caught-around-add", {node: [node.with_changes(body=body), last]}

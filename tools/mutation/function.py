@@ -307,6 +307,11 @@ class Body:
         others = [node for node in self.nodes if isinstance(node, cst.Call) and called(node)[0] != session and CALM.fullmatch(code(node.func)) is None]
         return any(isinstance(arg.value, cst.Name) and arg.value.value in names for call in others for arg in call.args)
 
+    def refused(self, handler: cst.ExceptHandler) -> bool:
+        """Whether a handler is for IntegrityError alone."""
+        value = self.value(handler.type) if handler.type is not None else None
+        return isinstance(value, External) and value.dotted == "sqlalchemy.exc.IntegrityError"
+
     def catches(self, handler: cst.ExceptHandler) -> bool:
         """Whether a handler gets the errors of a flush."""
         kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
