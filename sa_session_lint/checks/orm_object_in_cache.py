@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.caching import How, is_merged, is_removed, keeper, put, read_of
+from sa_session_lint.project.caching import How, is_merged, is_removed, keeper, only_columns_read, put, read_of
 from sa_session_lint.project.mapping import left_unloaded
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.tracking import engine_of
@@ -54,5 +54,7 @@ class OrmObjectInCache(FlowCheck):
         if found.loc[0] == "ambient" and how == "shares":
             return "it belongs to the session of whoever called first: once that has committed and is removed, to read it raises DetachedInstanceError"
         missing = [name for name in left_unloaded(self.index, found.model) if found.fetched is not None and name not in found.fetched]
+        if how == "shares" and only_columns_read(self.index, self.file.outline, self.around, found.model):
+            return None
         read = [name for name in missing if how == "shares" or name in read_of(self.index, self.file.outline, self.around)]
         return f"to read its `{read[0]}`, which nothing has loaded while it had a session, raises DetachedInstanceError" if read else None

@@ -9,7 +9,8 @@ import libcst as cst
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Each, Expression, Item, Name
-from sa_session_lint.model.value import External, Made, Method, Place, Registry
+from sa_session_lint.model.value import Class, External, Made, Method, Place, Registry
+from sa_session_lint.project.mapping import attribute
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, callers
@@ -84,6 +85,31 @@ def read_of(index: Index, outline: Outline, scope: Scope) -> frozenset[str]:
         return frozenset(name for node, names in calls for name in _attributes(node, names))
 
     return index.once(("read of", outline.path, scope.qualname), search)
+
+
+def only_columns_read(index: Index, outline: Outline, scope: Scope, model: Class) -> bool:
+    """Whether callers, there being some, do nothing with what a function gives but to ask whether it is there, and to read its columns."""
+
+    def is_harmless(node: cst.CSTNode, within: cst.CSTNode) -> bool:
+        if isinstance(within, cst.Attribute):
+            return within.value is node and attribute(index, model, within.attr.value) == "column"
+        return isinstance(within, (cst.Assign, cst.AssignTarget, cst.For, cst.If, cst.Comparison, cst.ComparisonTarget, cst.UnaryOperation))
+
+    def search() -> bool:
+        found = [(each.nodes[caller.at], each.nodes[call.at], names) for each, caller, call, names in _given(index, outline, scope) if caller.kind == "function"]
+        return bool(found) and all(is_harmless(*use) for node, call, names in found for use in _uses(node, call, names))
+
+    return index.once(("only columns", outline.path, scope.qualname, model), search)
+
+
+def _uses(node: cst.CSTNode, call: cst.CSTNode, names: set[str]) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
+    """Where a call, or one of some names, stands in code, each with what it is a part of."""
+    for child in children(node):
+        plain = child.expression if isinstance(child, cst.Await) else child
+        if plain is call or (isinstance(child, cst.Name) and child.value in names and not (isinstance(node, cst.Attribute) and node.attr is child)):
+            yield child, node
+        if not (isinstance(child, cst.Await) and plain is call):
+            yield from _uses(child, call, names)
 
 
 def _given(index: Index, outline: Outline, scope: Scope) -> Iterator[tuple[Outline, Scope, Call, set[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -385,14 +386,29 @@ def read_behind(f: Body) -> Made:
 
 
 def commit_behind(f: Body) -> Made:
-    """The flush or commit of what was written moves out of the `try` that has a handler for the error that it may raise."""
-    attempts = [node for node in f.nodes if isinstance(node, cst.Try)]
+    """The flush or commit of what was written, and what follows, moves out of the `try` that has a handler for the error that it may raise."""
+    attempts = [node for node in f.nodes if isinstance(node, cst.Try) and any(f.refused(handler) for handler in node.handlers)]
     for node in attempts if len(attempts) == 1 else ():
-        *before, write, last = (None, None, *node.body.body)
-        handler, session = next(iter(node.handlers), None), action(last)[0] if last is not None else ""
-        if handler is None or write is None or last is None or node.orelse is not None or node.finalbody is not None or action(last)[1] not in {"flush", "commit"}:
+        body = list(node.body.body)
+        at = next((at for at, part in enumerate(body) if at and action(part)[1] in {"flush", "commit"} and f.is_session(part)), None)
+        if at is None or node.orelse is not None or node.finalbody is not None or not f.refused(node.handlers[0]):
             continue
-        parts = [part for part in before if part is not None]
-        if f.refused(handler) and f.is_session(last) and f.writes(write, session) and not any(runs(part, session) for part in parts) and calm([*parts, write], session):
-            body = node.body.with_changes(body=node.body.body[:-1])
-            yield "integrity-error-caught-around-add", {node: [node.with_changes(body=body), last]}
+        session, before = action(body[at])[0], body[:at]
+        if f.writes(before[-1], session) and not any(runs(part, session) for part in before) and calm(before, session):
+            yield "integrity-error-caught-around-add", {node: [node.with_changes(body=node.body.with_changes(body=before)), *body[at:]]}
+
+
+def keep_in_cache(f: Body) -> Made:
+    """What a function loads with a session of its own, and gives, goes into a cache as well: objects of a class with a relationship that nothing loads."""
+    if f.function.decorators or f.function.asynchronous is not None or f.is_generator or re.search(r"expunge|transient|options|commit|load|nested", code(f.function.body)):
+        return
+    for o in f.owned:
+        for node in (inner for part in o.body for inner in below(part) if isinstance(inner, cst.Return) and inner.value is not None):
+            given = f.origin(node.value) if node.value is not None else None
+            start = root(given, o.name) if given is not None else None
+            method = called(given)[1] if given is not None else ""
+            plain = method in {"first", "one", "one_or_none", "all"} and start is not None and called(start)[1] in {"query", "scalars"} and f.is_entity(start)
+            if start is not None and (plain or (given is start and method == "get")) and f.has_relationship(start):
+                cached = f.function.with_changes(decorators=[cst.Decorator(cst.parse_expression("functools.lru_cache"))])
+                yield "orm-object-in-cache", {f.function: [*statements("import functools"), cached]}
+                return

@@ -262,6 +262,16 @@ class Body:
             argument = argument.args[0].value if len(argument.args) == 1 else None
         return argument is not None and isinstance(self.value(argument), Class)
 
+    def has_relationship(self, call: cst.Call) -> bool:
+        """Whether the class that is asked for first has a relationship in its body that is loaded when it is read."""
+        argument = call.args[0].value
+        while isinstance(argument, cst.Call):
+            argument = argument.func.value if isinstance(argument.func, cst.Attribute) else argument.args[0].value
+        value = self.value(argument)
+        outline = self.index.outline(value.path) if isinstance(value, Class) else None
+        text = code(outline.nodes[outline.scopes[value.qualname].at]) if outline is not None and isinstance(value, Class) else ""
+        return "relationship(" in text and re.search(r"lazy|backref", text) is None
+
     def origin(self, read: cst.BaseExpression) -> cst.BaseExpression:
         """What a name was given, if it is given but one thing."""
         if not isinstance(read, cst.Name):
