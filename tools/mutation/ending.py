@@ -399,16 +399,12 @@ def commit_behind(f: Body) -> Made:
 
 
 def keep_in_cache(f: Body) -> Made:
-    """What a function loads with a session of its own, and gives, goes into a cache as well: objects of a class with a relationship that nothing loads."""
-    if f.function.decorators or f.function.asynchronous is not None or f.is_generator or re.search(r"expunge|transient|options|commit|load|nested", code(f.function.body)):
+    """What a function loads and gives goes into a cache as well: with a session of its own, or with that of Flask-SQLAlchemy, which is removed after each request."""
+    if f.function.decorators or f.function.asynchronous is not None or f.is_generator or re.search(r"expunge|transient|options|\wload\(|nested", code(f.function.body)):
         return
-    for o in f.owned:
-        for node in (inner for part in o.body for inner in below(part) if isinstance(inner, cst.Return) and inner.value is not None):
-            given = f.origin(node.value) if node.value is not None else None
-            start = root(given, o.name) if given is not None else None
-            method = called(given)[1] if given is not None else ""
-            plain = method in {"first", "one", "one_or_none", "all"} and start is not None and called(start)[1] in {"query", "scalars"} and f.is_entity(start)
-            if start is not None and (plain or (given is start and method == "get")) and f.has_relationship(start):
-                cached = f.function.with_changes(decorators=[cst.Decorator(cst.parse_expression("functools.lru_cache"))])
-                yield "orm-object-in-cache", {f.function: [*statements("import functools"), cached]}
-                return
+    cached = f.function.with_changes(decorators=[cst.Decorator(cst.parse_expression("functools.lru_cache"))])
+    for node in (inner for inner in f.nodes if isinstance(inner, cst.Return) and inner.value is not None):
+        given = f.origin(node.value) if node.value is not None else None
+        if given is not None and (f.asks_framework(given) or any(f.gives_loadable(given, o.name) for o in f.owned if any(node in below(part) for part in o.body))):
+            yield "orm-object-in-cache", {f.function: [*statements("import functools"), cached]}
+            return
