@@ -47,6 +47,22 @@ ASYNC_CONTEXT_MANAGER = frozenset({"contextlib.asynccontextmanager", "contextlib
 CACHES = frozenset(
     {"functools.lru_cache", "functools.cache", "cachetools.cached", "async_lru.alru_cache", "cached_property.cached_property"}
 )
+OBJECT_CACHES = frozenset(
+    {"functools.lru_cache", "functools.cache", "cachetools.cached", "cachetools.func.lru_cache", "cachetools.func.ttl_cache", "cachetools.func.lfu_cache",
+     "async_lru.alru_cache", "asyncache.cached", "aiocache.cached", "aiocache.decorators.cached", "streamlit.cache_resource"}
+)  # fmt: skip
+"""Decorators that keep what a function gives in the memory of the process, and hand the same out again."""
+COPY_CACHES = frozenset(
+    {"flask_caching.Cache", "flask_cache.Cache", "dogpile.cache.make_region", "joblib.Memory", "diskcache.Cache"}
+)  # fmt: skip
+"""What makes caches whose decorators pickle what a function gives: https://flask-caching.readthedocs.io/en/latest/api.html#flask_caching.Cache.memoize"""
+COPYING = frozenset({"memoize", "cached", "cache_on_arguments", "cache"})
+"""The decorators of those."""
+COPY_DECORATORS = frozenset({"streamlit.cache_data"})
+CACHE_TABLES = frozenset({f"cachetools.{name}" for name in ("TTLCache", "LRUCache", "LFUCache", "FIFOCache", "RRCache", "TLRUCache", "Cache")})
+"""Mappings that keep what is put in: https://cachetools.readthedocs.io/en/stable/"""
+MEMORY_CACHES = frozenset({"aiocache.SimpleMemoryCache", "aiocache.backends.memory.SimpleMemoryCache"})
+"""The same by `set()`: https://aiocache.aio-libs.org/en/latest/caches.html"""
 CLOSE_ALL = frozenset({"sqlalchemy.orm.close_all_sessions", "sqlalchemy.orm.session.close_all_sessions"})
 """What closes every session in memory: https://docs.sqlalchemy.org/en/20/orm/session_api.html#sqlalchemy.orm.close_all_sessions"""
 EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "os._exit", "os.abort", "pytest.exit"})
@@ -227,6 +243,32 @@ FLUSH_ERRORS = frozenset(
      "Error", "UniqueViolation", "UniqueViolationError", "PendingRollback"}
 )  # fmt: skip
 """Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
+
+_DRIVERS = ("sqlite3", "aiosqlite", "psycopg2", "psycopg", "pymysql", "pymysql.err", "MySQLdb", "oracledb")
+REFUSALS = frozenset(
+    {
+        *(f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in ("IntegrityError", "DataError")),
+        *(f"{module}.errors.{name}" for module in ("psycopg2", "psycopg") for name in ("UniqueViolation", "ForeignKeyViolation", "NotNullViolation", "CheckViolation")),
+        "sqlalchemy.orm.exc.FlushError", "sqlalchemy.orm.exc.StaleDataError", "asyncpg.UniqueViolationError", "asyncpg.exceptions.UniqueViolationError",
+    }
+)  # fmt: skip
+"""Exceptions that tell that the database did not take what was written: https://docs.sqlalchemy.org/en/20/core/exceptions.html, https://peps.python.org/pep-0249/#exceptions"""
+STATEMENT_ERRORS = REFUSALS | {
+    f"{module}.{name}" for module in ("sqlalchemy.exc", *_DRIVERS) for name in ("DBAPIError", "DatabaseError", "OperationalError", "InternalError", "ProgrammingError", "StatementError")
+}
+"""The same, and those that any statement may raise. SQLAlchemyError is none of them: `add()` raises some kinds of it, too."""
+
+SQLLESS = frozenset(
+    {"flask.request", "flask.flash", "flask.jsonify", "flask.url_for", "flask.current_app", "passlib", "bcrypt", "flask_bcrypt", "argon2", "faker", "werkzeug", "pydantic", "loguru", "structlog",
+     "jwt", "jose", "dateutil", "pytz", "sqlalchemy.func", "sqlalchemy.text", "sqlalchemy.null"}
+)  # fmt: skip
+"""What is outside of the standard library and known to send nothing by a session: packages, and names in them."""
+SQLLESS_BUILTINS = frozenset(
+    {"str", "int", "float", "bool", "bytes", "dict", "len", "range", "round", "abs", "isinstance", "type", "repr", "print", "id", "callable", "super"}
+)  # fmt: skip
+"""The same of the builtins, exceptions aside: what iterates over its argument may send a query."""
+PLAIN_DATA = frozenset({"pydantic", "abc", "enum", "typing", "typing_extensions", "builtins", "dataclasses", "collections"})
+"""Where the bases come from of classes that are surely not mapped."""
 
 MAPPED_BASES = frozenset({"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta", "sqlalchemy.ext.asyncio.AsyncAttrs", "builtins.object"})
 """Bases of mapped classes that bring no attribute which a constructor takes."""

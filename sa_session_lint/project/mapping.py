@@ -112,6 +112,17 @@ def computed(index: Index, model: Class, name: str) -> tuple[Function, str] | No
     return None
 
 
+def left_unloaded(index: Index, model: Class, depth: int = _BASES) -> tuple[str, ...]:
+    """The attributes of a mapped class that no query loads of itself: relationships and deferred columns, in the order of the text."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return ()
+    scope = found.scopes[model.qualname]
+    own = tuple(name for name in scope.bindings if attribute(index, model, name) in {"lazy", "lazy one", "deferred"})
+    bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
+    return own + tuple(name for base in bases if isinstance(base, Class) and base != model for name in left_unloaded(index, base, depth - 1) if name not in scope.bindings)
+
+
 def _relationship(index: Index, model: Class, made: Call, annotation: Expression | None) -> str | None:
     """How a relationship is loaded, as far as its arguments tell."""
     lazy = made.keyword("lazy")

@@ -20,7 +20,7 @@ OPERATORS: dict[str, Callable[[Body], Made]] = {
     for operator in (
         ending.unwrap_with, ending.drop_close, ending.close_straight, ending.drop_rollback, ending.drop_await, ending.return_session, ending.return_unread,
         ending.drop_commit, ending.move_behind, ending.commit_in_begin, ending.begin_late, ending.commit_at_last, ending.unwrap_connection, ending.begin_alone,
-        ending.open_before_loop, ending.work_forever, ending.swallow_flush, ending.use_in_handler, ending.read_behind,
+        ending.open_before_loop, ending.work_forever, ending.swallow_flush, ending.use_in_handler, ending.read_behind, ending.commit_behind, ending.keep_in_cache,
         sharing.wait_within, sharing.open_second, sharing.share_with_thread, sharing.send_to_process, sharing.gather, sharing.leave_to_task,
         sharing.end_callers_work, sharing.end_in_helper, sharing.yield_rows,
         objects.read_relation_behind, objects.read_expired_behind, objects.read_relation_async, objects.commit_before_read, objects.drop_refresh,

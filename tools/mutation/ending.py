@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -382,3 +383,28 @@ def read_behind(f: Body) -> Made:
                     if start is not None and called(start)[1] in {"query", "scalars", "execute", "exec"} and f.is_entity(start):
                         if isinstance(then, cst.For) and code(then.iter) == name:
                             yield "unconsumed-result-escapes-session", {line: [_changed(line, whole, unread)]}
+
+
+def commit_behind(f: Body) -> Made:
+    """The flush or commit of what was written, and what follows, moves out of the `try` that has a handler for the error that it may raise."""
+    attempts = [node for node in f.nodes if isinstance(node, cst.Try) and any(f.refused(handler) for handler in node.handlers)]
+    for node in attempts if len(attempts) == 1 else ():
+        body = list(node.body.body)
+        at = next((at for at, part in enumerate(body) if at and action(part)[1] in {"flush", "commit"} and f.is_session(part)), None)
+        if at is None or node.orelse is not None or node.finalbody is not None or not f.refused(node.handlers[0]):
+            continue
+        session, before = action(body[at])[0], body[:at]
+        if f.writes(before[-1], session) and not any(runs(part, session) for part in before) and calm(before, session):
+            yield "integrity-error-caught-around-add", {node: [node.with_changes(body=node.body.with_changes(body=before)), *body[at:]]}
+
+
+def keep_in_cache(f: Body) -> Made:
+    """What a function loads and gives goes into a cache as well: with a session of its own, or with that of Flask-SQLAlchemy, which is removed after each request."""
+    if f.function.decorators or f.function.asynchronous is not None or f.is_generator or re.search(r"expunge|transient|options|\wload\(|nested", code(f.function.body)):
+        return
+    cached = f.function.with_changes(decorators=[cst.Decorator(cst.parse_expression("functools.lru_cache"))])
+    for node in (inner for inner in f.nodes if isinstance(inner, cst.Return) and inner.value is not None):
+        given = f.origin(node.value) if node.value is not None else None
+        if given is not None and (f.asks_framework(given) or any(f.gives_loadable(given, o.name) for o in f.owned if any(node in below(part) for part in o.body))):
+            yield "orm-object-in-cache", {f.function: [*statements("import functools"), cached]}
+            return

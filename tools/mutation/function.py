@@ -64,6 +64,10 @@ class Held:
     owned: Owned | None = None
 
 
+OBJECTS = frozenset({"first", "one", "one_or_none", "all"})
+"""Methods of a query that give objects."""
+
+
 class Body:
     """A function, and what the operators ask of it."""
 
@@ -262,6 +266,30 @@ class Body:
             argument = argument.args[0].value if len(argument.args) == 1 else None
         return argument is not None and isinstance(self.value(argument), Class)
 
+    def gives_loadable(self, given: cst.BaseExpression, session: str) -> bool:
+        """Whether an expression gives objects, as a session loads them, of a class with a relationship."""
+        start, method = root(given, session), called(given)[1]
+        plain = method in OBJECTS and start is not None and called(start)[1] in {"query", "scalars"} and self.is_entity(start)
+        return start is not None and (plain or (given is start and method == "get")) and self.has_relationship(start)
+
+    def asks_framework(self, given: cst.BaseExpression) -> bool:
+        """Whether an expression gives objects by the query of a Flask-SQLAlchemy model: `User.query.filter_by(name=name).first()`."""
+        here: cst.CSTNode = given
+        while isinstance(here, (cst.Call, cst.Attribute)) and not (isinstance(here, cst.Attribute) and here.attr.value == "query"):
+            here = here.func if isinstance(here, cst.Call) else here.value
+        asked = self.value(here) if called(given)[1] in OBJECTS | {"get"} and re.search(r"with_entities|join|add_", code(given)) is None else None
+        return isinstance(asked, Method) and isinstance(asked.receiver, Registry) and asked.receiver.scope == "framework" and isinstance(here, cst.Attribute) and isinstance(self.value(here.value), Class)
+
+    def has_relationship(self, call: cst.Call) -> bool:
+        """Whether the class that is asked for first has a relationship in its body that is loaded when it is read."""
+        argument = call.args[0].value
+        while isinstance(argument, cst.Call):
+            argument = argument.func.value if isinstance(argument.func, cst.Attribute) else argument.args[0].value
+        value = self.value(argument)
+        outline = self.index.outline(value.path) if isinstance(value, Class) else None
+        text = code(outline.nodes[outline.scopes[value.qualname].at]) if outline is not None and isinstance(value, Class) else ""
+        return "relationship(" in text and "lazy" not in text
+
     def origin(self, read: cst.BaseExpression) -> cst.BaseExpression:
         """What a name was given, if it is given but one thing."""
         if not isinstance(read, cst.Name):
@@ -306,6 +334,11 @@ class Body:
         """Whether one of these objects is given to a call that is no work on the session, nor a calm one: whoever gets it may ask for its session."""
         others = [node for node in self.nodes if isinstance(node, cst.Call) and called(node)[0] != session and CALM.fullmatch(code(node.func)) is None]
         return any(isinstance(arg.value, cst.Name) and arg.value.value in names for call in others for arg in call.args)
+
+    def refused(self, handler: cst.ExceptHandler) -> bool:
+        """Whether a handler is for IntegrityError alone."""
+        value = self.value(handler.type) if handler.type is not None else None
+        return isinstance(value, External) and value.dotted == "sqlalchemy.exc.IntegrityError"
 
     def catches(self, handler: cst.ExceptHandler) -> bool:
         """Whether a handler gets the errors of a flush."""
