@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Table
 from sa_session_lint.model.value import Class, External, Made, Method, Place, Value
+from sa_session_lint.project.outline import Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -29,6 +31,39 @@ def is_column(index: Index, model: Class, name: str, depth: int = _BASES) -> boo
             return True
     bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
     return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1) for base in bases)
+
+
+def is_mapped(index: Index, model: Class) -> bool:
+    """Whether the objects of a class surely are objects of a mapped class: it, or one that it inherits from, names its table, or is a Flask-SQLAlchemy model."""
+    return any(
+        not {"__tablename__", "__table__"}.isdisjoint(scope.bindings) or ("table", Const(True)) in scope.keywords
+        or any(isinstance(base, Method) and base.name == "Model" and isinstance(base.receiver, Made) for base in bases)
+        for scope, bases in _lineage(index, model, _BASES)
+    )  # fmt: skip
+
+
+def has(index: Index, model: Class, name: str) -> bool:
+    """Whether a class, or one of the project that it inherits from, has an attribute."""
+    return any(name in scope.bindings for scope, _ in _lineage(index, model, _BASES))
+
+
+def is_key(index: Index, model: Class, name: str) -> bool:
+    """Whether an attribute of a mapped class is its primary key: `Column(..., primary_key=True)`."""
+    made = (binding.value for scope, _ in _lineage(index, model, _BASES) for binding in scope.bindings.get(name, ()))
+    return any(isinstance(each, Call) and each.keyword("primary_key") == Const(True) for each in made)
+
+
+def _lineage(index: Index, model: Class, depth: int) -> Iterator[tuple[Scope, tuple[Value, ...]]]:
+    """A class and those of the project that it inherits from, each with what its bases are."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return
+    scope = found.scopes[model.qualname]
+    bases = tuple(index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
+    yield scope, bases
+    for base in bases:
+        if isinstance(base, Class) and base != model:
+            yield from _lineage(index, base, depth - 1)
 
 
 def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str | None:

@@ -1,0 +1,147 @@
+"""What is handed to a worker: `task.delay(...)`, `app.send_task(...)`, `actor.send(...)`, `queue.enqueue(f, ...)`; and how it gets there.
+
+    @app.task                               a task of Celery: what it is given is JSON, unless somebody says otherwise
+    def greet(user_id): ...
+
+    greet.apply_async((user.id,))           Enqueued("Celery", Function(greet), given=(user.id,))
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from sa_session_lint.model import vocabulary as v
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Row, Star, Table
+from sa_session_lint.model.value import External, Function, Made, Value
+from sa_session_lint.project.entry import entry
+from sa_session_lint.project.interest import has_session, opens_any, touches
+from sa_session_lint.project.outline import Outline, Scope
+
+if TYPE_CHECKING:
+    from sa_session_lint.project.index import Index
+
+
+class Enqueued(NamedTuple):
+    """What a call hands to a `task`, None where only its name is known. `at_once`: a worker may run it from now on."""
+
+    framework: str
+    task: Function | None
+    given: tuple[Expression, ...]
+    at_once: bool
+
+
+def enqueued(index: Index, call: Call, scope: Scope, path: str) -> Enqueued | None:
+    """What a call hands to a worker; None where it surely is no such call, or may be one that the project has made its own."""
+    function = call.function
+    if not isinstance(function, Attribute) or function.name not in _NAMES:
+        return None
+    target = index.value(function.value, scope, path)
+    kind, task = _kind(index, target)
+    if kind == "RQ" and call.arguments and isinstance(named := index.value(call.arguments[0], scope, path), Function):
+        task = named
+    form = v.ENQUEUING.get((kind, function.name))
+    if form is None or is_customized(index) or (task is not None and _base(index, task)):
+        return None
+    skipped, packed, sends = form
+    given = tuple(call.arguments[skipped:])
+    if packed:
+        named_given = (call.keyword("args"), call.keyword("kwargs"))
+        return Enqueued(kind, task, tuple(part for each in (*given[:2], *named_given) if each is not None for part in _unpacked(each)), sends and not _waits(call))
+    given += tuple(value for key, value in call.keywords if key is not None)
+    return Enqueued(kind, task, tuple(part for part in given if not isinstance(part, Star)), sends)
+
+
+def is_json(index: Index, call: Call, what: Enqueued, path: str) -> bool:
+    """Whether what a task is given surely is made JSON on its way: the default of Celery from 4.0 on and of Dramatiq, as long as nothing in the project says
+    anything of another format. https://docs.celeryq.dev/en/stable/userguide/calling.html#serializers"""
+    if what.framework == "RQ" or index.pins(path).surely_below("celery", "4.0") or index.once(("formats",), lambda: _names_format(index)):
+        return False
+    options = options_of(index, what.task) if what.task is not None else None
+    return not call.spread and all(each is None or each == Const("json") for each in (call.keyword("serializer"), options.keyword("serializer") if options else None))
+
+
+def options_of(index: Index, task: Function) -> Call | None:
+    """The decorator that makes a function a task, if it says any more than that."""
+    found = index.outline(task.path)
+    decorators = found.scopes[task.qualname].decorators if found is not None else ()
+    return next((each for each in decorators[:1] if isinstance(each, Call)), None)
+
+
+def needs_rows(index: Index, task: Function) -> bool:
+    """Whether a task works with the database, and does not try again what it did not find: then it may as well come too early."""
+    found, options = index.outline(task.path), options_of(index, task)
+    if found is None or (options is not None and (options.spread or any(key in v.RETRYING_OPTIONS for key, _ in options.keywords))):
+        return False
+    scope = found.scopes[task.qualname]
+    if any(isinstance(call.function, Attribute) and call.function.name == "retry" for call in scope.calls):
+        return False
+    return has_session(index, scope, task.path) or opens_any(index, task) or touches(index, task)
+
+
+_NAMES = frozenset(name for _, name in v.ENQUEUING)
+_FORMAT = re.compile(rb"(?i)task_serializer(?![\"']?\s*[:=]\s*[\"']json[\"'])")
+_QUEUES = re.compile(rb"(?i)celery|kombu|dramatiq|serializer")
+
+
+def _kind(index: Index, target: Value) -> tuple[str, Function | None]:
+    """What something is called upon to enqueue: a task of a framework, an application, a queue."""
+    match target:
+        case Function(path, qualname):
+            found = index.outline(path)
+            scope = found.scopes[qualname] if found is not None else None
+            entered = entry(index, found, scope) if found is not None and scope is not None else None
+            if scope is not None and entered is not None and entered.kind == "task" and entered.place.at in scope.decorated_at[:1]:
+                return entered.framework, Function(path, qualname)
+        case Made(dotted) if dotted in v.CELERY_APPS:
+            return "Celery application", None
+        case Made(dotted) if dotted in v.RQ_QUEUES:
+            return "RQ", None
+    return "", None
+
+
+def _unpacked(packed: Expression) -> tuple[Expression, ...]:
+    """The parts of a tuple, a list or a dict of arguments, as far as they are spelled out."""
+    match packed:
+        case Row(items):
+            return items
+        case Table(pairs):
+            return tuple(value for _, value in pairs)
+    return (packed,)
+
+
+def _waits(call: Call) -> bool:
+    return any(key is None or key in v.DELAYING for key, _ in call.keywords)
+
+
+def _base(index: Index, task: Function) -> bool:
+    """Whether a task is of a class from outside that may do anything with what it is given."""
+    options, found = options_of(index, task), index.outline(task.path)
+    base = options.keyword("base") if options is not None else None
+    value = index.value(base, found.module, task.path) if base is not None and found is not None else None
+    return options is not None and (options.spread or (isinstance(value, External) and not value.dotted.startswith("celery.")))
+
+
+def is_customized(index: Index) -> bool:
+    """Whether a class of the project has a way of its own to enqueue: it may prepare what it is given, or wait for the commit."""
+
+    def search() -> bool:
+        return any(
+            scope.kind == "class" and scope.bases and name in scope.bindings and _is_of_queue(index, found)
+            for name in ("apply_async", "delay", "send_task", "send_with_options")
+            for found, scope in index.scopes_with(name)
+        )
+
+    return index.once(("enqueues by itself",), search)
+
+
+def _is_of_queue(index: Index, found: Outline) -> bool:
+    return _QUEUES.search(index.data(found.path) or b"") is not None
+
+
+def _names_format(index: Index) -> bool:
+    """Whether a file of the project names another format than JSON, or teaches JSON more."""
+    files = {path for word in ("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER") for path in index.files_with(word)}
+    if any(_FORMAT.search(index.data(path) or b"") for path in files) or index.files_with("register_type") or index.files_with("set_encoder"):
+        return True
+    return any(_QUEUES.search(index.data(path) or b"") for word in ("pickle", "cloudpickle", "dill") for path in index.files_with(word)) or bool(index.files_with("kombu", "serialization"))
