@@ -1,0 +1,96 @@
+"""enqueue-before-commit (SAS611): a task is told of a row that its sender commits only afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Table, Text, text
+from sa_session_lint.model.value import External, Place
+from sa_session_lint.project.enqueuing import enqueued, needs_rows
+from sa_session_lint.project.mapping import is_key
+from sa_session_lint.project.modules import is_aside
+from sa_session_lint.project.tracking import engine_of
+from sa_session_lint.typestate.followed import Followed, Key, Met
+from sa_session_lint.typestate.state import Disjunct, Loc, Object
+from sa_session_lint.typestate.trail import reachable, state_of
+from sa_session_lint.typestate.way import Way
+
+
+class EnqueueBeforeCommit(FlowCheck):
+    rule = "enqueue-before-commit"
+
+    def function(self, found: Followed) -> None:
+        if found.coarse or is_aside(self.file.path):
+            return
+        for at, step in found.sketch.steps.items():
+            if step.op == "call" and isinstance(step.value, Call):
+                self.sent(at, step.value)
+
+    def sent(self, at: int, call: Call) -> None:
+        """Report a call that tells a worker of a row which is committed later, on some way."""
+        what = enqueued(self.index, call, self.around, self.file.path)
+        if what is None or not what.at_once or what.task is None or not needs_rows(self.index, what.task):
+            return
+        for way in self.found.ways.get(at, ()):
+            for given in what.given:
+                for loc in self.added(given, (at, way)):
+                    later = self.saved(at, way, loc)
+                    if later is not None:
+                        node = self.node(at)
+                        commit = self.note(Place(self.file.path, self.found.sketch.steps[later.step].at), "committed only here")
+                        self.report(node, [*self.trail(at, way, loc), commit], call=self.code(node), name=text(given))
+                        return
+
+    def added(self, given: Expression, here: Key) -> Iterator[Loc]:
+        """The sessions of the new rows that an argument names by their primary keys: rows that were added since the last commit."""
+        match given:
+            case Attribute(owner, name):
+                held = engine_of(self.index).transfer(self.found.sketch).evaluate(owner, Way(here[1]))
+                if isinstance(held, Object) and held.new and not held.loaded and held.loc is not None and held.model is not None:
+                    if is_key(self.index, held.model, name):
+                        yield held.loc
+            case Name(name) if (bound := self.bound(name, here)) is not None:
+                yield from (loc for loc in self.added(*bound) if self.is_unbroken(bound[1], here, loc))
+            case Call(function, arguments) if self.index.value(function, self.around, self.file.path) in _PLAIN:
+                for argument in arguments:
+                    yield from self.added(argument, here)
+            case Row(items) | Text(items):
+                for item in items:
+                    yield from self.added(item, here)
+            case Table(pairs):
+                for _, item in pairs:
+                    yield from self.added(item, here)
+
+    def bound(self, name: str, here: Key) -> tuple[Expression, Key] | None:
+        """What a name was bound to last on the way to a step, and where."""
+        before = self.found.came.get(here)
+        while before is not None:
+            step = self.found.sketch.steps.get(before[0])
+            value = next((value for target, value in step.targets if target == Name(name)), None) if step is not None else None
+            if step is not None and value is not None:
+                return (value, before) if step.op == "bind" else None
+            before = self.found.came.get(before)
+        return None
+
+    def is_unbroken(self, first: Key, last: Key, loc: Loc) -> bool:
+        """Whether a session has neither committed nor rolled back between two steps on one way."""
+        wanted = state_of(last[1], loc)
+        here: Key | None = last
+        while here is not None and here != first:
+            state = state_of(here[1], loc)
+            if wanted is None or state is None or state.unsaved != wanted.unsaved:
+                return False
+            here = self.found.came.get(here)
+        return True
+
+    def saved(self, at: int, way: Disjunct, loc: Loc) -> Met | None:
+        """Where a session saves after a step what it has not saved there."""
+        state = state_of(way, loc)
+        if state is None or state.unsaved is None:
+            return None
+        later = reachable(self.found.sketch, at, state.opened)
+        return next((m for m in self.found.met if m.kind == "saved" and m.loc == loc and m.step in later and m.related == state.unsaved), None)
+
+
+_PLAIN = frozenset({External("builtins.str"), External("builtins.int"), External("builtins.repr")})
