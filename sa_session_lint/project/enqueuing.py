@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Row, Star, Table
-from sa_session_lint.model.value import External, Function, Made, Value
+from sa_session_lint.model.value import Class, External, Function, Made, Value
 from sa_session_lint.project.entry import entry
 from sa_session_lint.project.interest import has_session, opens_any, touches
-from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.mapping import lineage
+from sa_session_lint.project.outline import Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -81,6 +83,7 @@ def needs_rows(index: Index, task: Function) -> bool:
 
 _NAMES = frozenset(name for _, name in v.ENQUEUING)
 _FORMAT = re.compile(rb"(?i)task_serializer(?![\"']?\s*[:=]\s*[\"']json[\"'])")
+_ENCODERS = re.compile(rb"kombu\.(?:utils\.json|serialization)|import[^\n]*\bserialization")
 _QUEUES = re.compile(rb"(?i)celery|kombu|dramatiq|serializer")
 
 
@@ -123,11 +126,11 @@ def _base(index: Index, task: Function) -> bool:
 
 
 def is_customized(index: Index) -> bool:
-    """Whether a class of the project has a way of its own to enqueue: it may prepare what it is given, or wait for the commit."""
+    """Whether a class of the project, as far as it may be one of tasks, has a way of its own to enqueue: it may prepare what it is given, or wait for the commit."""
 
     def search() -> bool:
         return any(
-            scope.kind == "class" and scope.bases and name in scope.bindings and _is_of_queue(index, found)
+            scope.kind == "class" and name in scope.bindings and _is_of_queue(index, Class(found.path, scope.qualname))
             for name in ("apply_async", "delay", "send_task", "send_with_options")
             for found, scope in index.scopes_with(name)
         )
@@ -135,13 +138,19 @@ def is_customized(index: Index) -> bool:
     return index.once(("enqueues by itself",), search)
 
 
-def _is_of_queue(index: Index, found: Outline) -> bool:
-    return _QUEUES.search(index.data(found.path) or b"") is not None
+def _is_of_queue(index: Index, cls: Class) -> bool:
+    """Whether a class may inherit from one of a library of queues: from anything but classes of the project and of the standard library."""
+    return any(
+        not isinstance(base, Class) and not (isinstance(base, External) and base.dotted.partition(".")[0] in sys.stdlib_module_names)
+        for _, bases in lineage(index, cls)
+        for base in bases
+    )
 
 
 def _names_format(index: Index) -> bool:
     """Whether a file of the project names another format than JSON, or teaches JSON more."""
-    files = {path for word in ("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER") for path in index.files_with(word)}
-    if any(_FORMAT.search(index.data(path) or b"") for path in files) or index.files_with("register_type") or index.files_with("set_encoder"):
-        return True
-    return any(_QUEUES.search(index.data(path) or b"") for word in ("pickle", "cloudpickle", "dill") for path in index.files_with(word)) or bool(index.files_with("kombu", "serialization"))
+    telling = (
+        (("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER"), _FORMAT), (("pickle", "cloudpickle", "dill"), _QUEUES),
+        (("kombu",), _ENCODERS), (("register_type", "set_encoder"), _QUEUES),
+    )  # fmt: skip
+    return any(pattern.search(index.data(path) or b"") for words, pattern in telling for word in words for path in index.files_with(word))

@@ -38,22 +38,29 @@ def is_mapped(index: Index, model: Class) -> bool:
     return any(
         not {"__tablename__", "__table__"}.isdisjoint(scope.bindings) or ("table", Const(True)) in scope.keywords
         or any(isinstance(base, Method) and base.name == "Model" and isinstance(base.receiver, Made) for base in bases)
-        for scope, bases in _lineage(index, model, _BASES)
+        for scope, bases in lineage(index, model)
     )  # fmt: skip
 
 
 def has(index: Index, model: Class, name: str) -> bool:
     """Whether a class, or one of the project that it inherits from, has an attribute."""
-    return any(name in scope.bindings for scope, _ in _lineage(index, model, _BASES))
+    return any(name in scope.bindings for scope, _ in lineage(index, model))
 
 
 def is_key(index: Index, model: Class, name: str) -> bool:
-    """Whether an attribute of a mapped class is its primary key: `Column(..., primary_key=True)`."""
-    made = (binding.value for scope, _ in _lineage(index, model, _BASES) for binding in scope.bindings.get(name, ()))
-    return any(isinstance(each, Call) and each.keyword("primary_key") == Const(True) for each in made)
+    """Whether an attribute of a mapped class is a key by which a row is found: `Column(..., primary_key=True)`, or unique and generated."""
+    made = [binding.value for scope, _ in lineage(index, model) for binding in scope.bindings.get(name, ())]
+    return any(
+        isinstance(each, Call)
+        and (
+            each.keyword("primary_key") == Const(True)
+            or (each.keyword("unique") == Const(True) and any(each.keyword(how) is not None for how in ("default", "default_factory", "server_default")))
+        )
+        for each in made
+    )
 
 
-def _lineage(index: Index, model: Class, depth: int) -> Iterator[tuple[Scope, tuple[Value, ...]]]:
+def lineage(index: Index, model: Class, depth: int = _BASES) -> Iterator[tuple[Scope, tuple[Value, ...]]]:
     """A class and those of the project that it inherits from, each with what its bases are."""
     found = index.outline(model.path)
     if found is None or not depth:
@@ -63,7 +70,7 @@ def _lineage(index: Index, model: Class, depth: int) -> Iterator[tuple[Scope, tu
     yield scope, bases
     for base in bases:
         if isinstance(base, Class) and base != model:
-            yield from _lineage(index, base, depth - 1)
+            yield from lineage(index, base, depth - 1)
 
 
 def attribute(index: Index, model: Class, name: str, depth: int = _BASES) -> str | None:
