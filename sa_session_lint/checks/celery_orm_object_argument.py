@@ -6,7 +6,7 @@ import libcst as cst
 
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
-from sa_session_lint.model.expression import Attribute, Call, Expression, text
+from sa_session_lint.model.expression import Attribute, Call, Expression
 from sa_session_lint.model.value import Class, Instance, Many, Mapping, Place, Registry, Session, Value
 from sa_session_lint.project.enqueuing import enqueued, is_json
 from sa_session_lint.project.mapping import has, is_mapped
@@ -27,7 +27,7 @@ class CeleryOrmObjectArgument(Check):
         for given in what.given:
             kind = self.kind(self.index.value(given, self.scope(node), self.file.path)) or self.met(given, call, node)
             if kind is not None:
-                self.report(node, [self.origin(given, call, node)], call=self.code(node), name=text(given), kind=kind)
+                self.report(node, [self.origin(given, call, node)], call=self.code(node), name=self.written(node, given), kind=kind)
                 return
 
     def kind(self, value: Value) -> str | None:

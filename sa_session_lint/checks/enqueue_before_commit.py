@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Table, Text, text
+from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Table, Text
 from sa_session_lint.model.value import External, Place
-from sa_session_lint.project.enqueuing import enqueued, needs_rows
+from sa_session_lint.project.enqueuing import asks_for, enqueued
 from sa_session_lint.project.mapping import is_key
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.tracking import engine_of
@@ -30,28 +30,27 @@ class EnqueueBeforeCommit(FlowCheck):
     def sent(self, at: int, call: Call) -> None:
         """Report a call that tells a worker of a row which is committed later, on some way."""
         what = enqueued(self.index, call, self.around, self.file.path)
-        if what is None or not what.at_once or what.task is None or not needs_rows(self.index, what.task):
+        if what is None or not what.at_once or what.task is None:
             return
         for way in self.found.ways.get(at, ()):
             for given in what.given:
-                for loc in self.added(given, (at, way)):
-                    later = self.saved(at, way, loc)
-                    if later is not None:
+                for new in self.added(given, (at, way)):
+                    later = self.saved(at, way, new.loc) if new.loc is not None else None
+                    if later is not None and new.loc is not None and new.model is not None and asks_for(self.index, what.task, new.model):
                         node = self.node(at)
                         commit = self.note(Place(self.file.path, self.found.sketch.steps[later.step].at), "committed only here")
-                        self.report(node, [*self.trail(at, way, loc), commit], call=self.code(node), name=text(given))
+                        self.report(node, [*self.trail(at, way, new.loc), commit], call=self.code(node), name=self.written(node, given))
                         return
 
-    def added(self, given: Expression, here: Key) -> Iterator[Loc]:
-        """The sessions of the new rows that an argument names by their primary keys: rows that were added since the last commit."""
+    def added(self, given: Expression, here: Key) -> Iterator[Object]:
+        """The new rows that an argument names by their keys: those that were added since the last commit."""
         match given:
             case Attribute(owner, name):
                 held = engine_of(self.index).transfer(self.found.sketch).evaluate(owner, Way(here[1]))
-                if isinstance(held, Object) and held.new and not held.loaded and held.loc is not None and held.model is not None:
-                    if is_key(self.index, held.model, name):
-                        yield held.loc
+                if isinstance(held, Object) and held.new and not held.loaded and held.model is not None and is_key(self.index, held.model, name):
+                    yield held
             case Name(name) if (bound := self.bound(name, here)) is not None:
-                yield from (loc for loc in self.added(*bound) if self.is_unbroken(bound[1], here, loc))
+                yield from (new for new in self.added(*bound) if new.loc is not None and self.is_unbroken(bound[1], here, new.loc))
             case Call(function, arguments) if self.index.value(function, self.around, self.file.path) in _PLAIN:
                 for argument in arguments:
                     yield from self.added(argument, here)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Row, Star, Table
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Star, Table
 from sa_session_lint.model.value import Class, External, Function, Made, Value
-from sa_session_lint.project.entry import entry
-from sa_session_lint.project.interest import has_session, opens_any, touches
+from sa_session_lint.project.entry import entry, reached
 from sa_session_lint.project.mapping import lineage
 from sa_session_lint.project.outline import Scope
 
@@ -70,15 +70,36 @@ def options_of(index: Index, task: Function) -> Call | None:
     return next((each for each in decorators[:1] if isinstance(each, Call)), None)
 
 
-def needs_rows(index: Index, task: Function) -> bool:
-    """Whether a task works with the database, and does not try again what it did not find: then it may as well come too early."""
+def asks_for(index: Index, task: Function, model: Class) -> bool:
+    """Whether a task, itself or by functions that it calls, asks for rows of a class, and does not try again what it did not find."""
     found, options = index.outline(task.path), options_of(index, task)
     if found is None or (options is not None and (options.spread or any(key in v.RETRYING_OPTIONS for key, _ in options.keywords))):
         return False
     scope = found.scopes[task.qualname]
     if any(isinstance(call.function, Attribute) and call.function.name == "retry" for call in scope.calls):
         return False
-    return has_session(index, scope, task.path) or opens_any(index, task) or touches(index, task)
+    return any(
+        index.value(part, function, outline.path) == model
+        for outline, function, _ in reached(index, found, scope, depth=3)
+        for call in function.calls
+        for part in _given_or_called_on(call)
+    )
+
+
+def _given_or_called_on(call: Call) -> Iterator[Expression]:
+    """The names, with their attributes, among the arguments of a call and in what it is called upon: `session.get(User, 1)`, `User.query.all()`."""
+    stack = [*call.arguments, *(value for _, value in call.keywords)]
+    if isinstance(call.function, Attribute):
+        stack.append(call.function.value)
+    while stack:
+        match part := stack.pop():
+            case Name():
+                yield part
+            case Attribute(inner, _) | Star(inner):
+                yield part
+                stack.append(inner)
+            case Row(items):
+                stack += items
 
 
 _NAMES = frozenset(name for _, name in v.ENQUEUING)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Table
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Row, Table
 from sa_session_lint.model.value import Class, External, Made, Method, Place, Value
 from sa_session_lint.project.outline import Scope
 
@@ -49,15 +49,18 @@ def has(index: Index, model: Class, name: str) -> bool:
 
 def is_key(index: Index, model: Class, name: str) -> bool:
     """Whether an attribute of a mapped class is a key by which a row is found: `Column(..., primary_key=True)`, or unique and generated."""
-    made = [binding.value for scope, _ in lineage(index, model) for binding in scope.bindings.get(name, ())]
-    return any(
-        isinstance(each, Call)
-        and (
-            each.keyword("primary_key") == Const(True)
-            or (each.keyword("unique") == Const(True) and any(each.keyword(how) is not None for how in ("default", "default_factory", "server_default")))
-        )
-        for each in made
+    scopes = [scope for scope, _ in lineage(index, model)]
+    return any(_is_key(binding.value) for scope in scopes for binding in scope.bindings.get(name, ())) or any(
+        isinstance(binding.value, Row) and any(isinstance(each, Call) and _last(each.function) == "PrimaryKeyConstraint" and each.arguments == (Const(name),) for each in binding.value.items)
+        for scope in scopes
+        for binding in scope.bindings.get("__table_args__", ())
     )
+
+
+def _is_key(made: Expression) -> bool:
+    if not isinstance(made, Call) or made.keyword("primary_key") == Const(True):
+        return isinstance(made, Call)
+    return made.keyword("unique") == Const(True) and any(made.keyword(how) is not None for how in ("default", "default_factory", "server_default"))
 
 
 def lineage(index: Index, model: Class, depth: int = _BASES) -> Iterator[tuple[Scope, tuple[Value, ...]]]:
