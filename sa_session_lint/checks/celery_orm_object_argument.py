@@ -24,10 +24,11 @@ class CeleryOrmObjectArgument(Check):
         what = enqueued(self.index, call, self.scope(node), self.file.path) if isinstance(call, Call) else None
         if what is None or not isinstance(call, Call) or is_aside(self.file.path) or not is_json(self.index, call, what, self.file.path) or self.runs_here(call):
             return
+        error = "TypeError" if what.framework == "Dramatiq" else "EncodeError"
         for given in what.given:
             kind = self.kind(self.index.value(given, self.scope(node), self.file.path)) or self.met(given, call, node)
             if kind is not None:
-                self.report(node, [self.origin(given, call, node)], call=self.code(node), name=self.written(node, given), kind=kind)
+                self.report(node, [self.origin(given, call, node)], call=self.code(node), name=self.written(node, given), kind=kind, error=error)
                 return
 
     def kind(self, value: Value) -> str | None:

@@ -103,7 +103,7 @@ def _given_or_called_on(call: Call) -> Iterator[Expression]:
 
 
 _NAMES = frozenset(name for _, name in v.ENQUEUING)
-_FORMAT = re.compile(rb"(?i)task_serializer(?![\"']?\s*[:=]\s*[\"']json[\"'])")
+_FORMAT = re.compile(rb"(?i)task_serializer(?![\"']?(?:\s*:\s*\w+)?\s*[:=]\s*[\"']json[\"'])")
 _ENCODERS = re.compile(rb"kombu\.(?:utils\.json|serialization)|import[^\n]*\bserialization")
 _QUEUES = re.compile(rb"(?i)celery|kombu|dramatiq|serializer")
 
