@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.finding import Note
+from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Table, Text
 from sa_session_lint.model.value import External, Place
 from sa_session_lint.project.enqueuing import asks_for, enqueued
 from sa_session_lint.project.mapping import is_key
 from sa_session_lint.project.modules import is_aside
-from sa_session_lint.project.tracking import engine_of
-from sa_session_lint.typestate.followed import Followed, Key, Met
+from sa_session_lint.project.tracking import commits_behind, engine_of
+from sa_session_lint.typestate.followed import Followed, Key
 from sa_session_lint.typestate.state import Disjunct, Loc, Object
 from sa_session_lint.typestate.trail import reachable, state_of
 from sa_session_lint.typestate.way import Way
@@ -35,10 +37,9 @@ class EnqueueBeforeCommit(FlowCheck):
         for way in self.found.ways.get(at, ()):
             for given in what.given:
                 for new in self.added(given, (at, way)):
-                    later = self.saved(at, way, new.loc) if new.loc is not None else None
-                    if later is not None and new.loc is not None and new.model is not None and asks_for(self.index, what.task, new.model):
+                    commit = self.saved(at, way, new.loc) if new.loc is not None else None
+                    if commit is not None and new.loc is not None and new.model is not None and asks_for(self.index, what.task, new.model):
                         node = self.node(at)
-                        commit = self.note(Place(self.file.path, self.found.sketch.steps[later.step].at), "committed only here")
                         self.report(node, [*self.trail(at, way, new.loc), commit], call=self.code(node), name=self.written(node, given))
                         return
 
@@ -83,13 +84,19 @@ class EnqueueBeforeCommit(FlowCheck):
             here = self.found.came.get(here)
         return True
 
-    def saved(self, at: int, way: Disjunct, loc: Loc) -> Met | None:
-        """Where a session saves after a step what it has not saved there."""
+    def saved(self, at: int, way: Disjunct, loc: Loc) -> Note | None:
+        """Where a session saves after a step what it has not saved there: in the function, or when the dependency that gave it goes on."""
         state = state_of(way, loc)
         if state is None or state.unsaved is None:
             return None
         later = reachable(self.found.sketch, at, state.opened)
-        return next((m for m in self.found.met if m.kind == "saved" and m.loc == loc and m.step in later and m.related == state.unsaved), None)
+        step = next((m.step for m in self.found.met if m.kind == "saved" and m.loc == loc and m.step in later and m.related == state.unsaved), None)
+        if step is not None:
+            return self.note(Place(self.file.path, self.found.sketch.steps[step].at), "committed only here")
+        given = next((p for p in self.around.parameters if loc == ("parameter", p.name) and state.owner == "depends"), None)
+        ends = [end for end in self.found.ends(RETURNED) if (left := state_of(end, loc)) is not None and left.unsaved == state.unsaved]
+        place = commits_behind(self.index, given, self.around, self.file.path) if given is not None and ends else None
+        return None if place is None else self.note(place, "committed only after this, when the function is over")
 
 
 _PLAIN = frozenset({External("builtins.str"), External("builtins.int"), External("builtins.repr")})

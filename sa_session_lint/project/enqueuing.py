@@ -171,7 +171,7 @@ def _is_of_queue(index: Index, cls: Class) -> bool:
 def _names_format(index: Index) -> bool:
     """Whether a file of the project names another format than JSON, or teaches JSON more."""
     telling = (
-        (("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER"), _FORMAT), (("pickle", "cloudpickle", "dill"), _QUEUES),
+        (("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER", "celery_task_serializer"), _FORMAT), (("pickle", "cloudpickle", "dill"), _QUEUES),
         (("kombu",), _ENCODERS), (("register_type", "set_encoder"), _QUEUES),
     )  # fmt: skip
     return any(pattern.search(index.data(path) or b"") for words, pattern in telling for word in words for path in index.files_with(word))
