@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sa_session_lint.checks.check import File
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name, Row, Table, Text
-from sa_session_lint.model.value import External, Place
-from sa_session_lint.project.enqueuing import asks_for, enqueued
-from sa_session_lint.project.mapping import is_key
+from sa_session_lint.model.expression import Attribute, Await, Call
+from sa_session_lint.model.value import Function, Place
+from sa_session_lint.project.announcing import Announced, announced
+from sa_session_lint.project.enqueuing import may_enqueue
 from sa_session_lint.project.modules import is_aside
-from sa_session_lint.project.tracking import commits_behind, engine_of
-from sa_session_lint.typestate.followed import Followed, Key
-from sa_session_lint.typestate.state import Disjunct, Loc, Object
+from sa_session_lint.project.sharing import parameters
+from sa_session_lint.project.tracking import commits_behind, engine_of, followed
+from sa_session_lint.typestate.followed import Followed
+from sa_session_lint.typestate.sketch import SketchStep
+from sa_session_lint.typestate.state import Disjunct, Loc, Ref
 from sa_session_lint.typestate.trail import reachable, state_of
 from sa_session_lint.typestate.way import Way
 
@@ -25,64 +28,56 @@ class EnqueueBeforeCommit(FlowCheck):
     def function(self, found: Followed) -> None:
         if found.coarse or is_aside(self.file.path):
             return
+        seen: set[int] = set()
+        for each in announced(self.index, found, self.around):
+            commit = self.saved(each.step, each.way, each.loc) if each.step not in seen else None
+            if commit is not None:
+                seen.add(each.step)
+                node = self.node(each.step)
+                self.report(node, [*self.trail(each.step, each.way, each.loc), commit], call=self.code(node), name=self.written(node, each.given))
         for at, step in found.sketch.steps.items():
-            if step.op == "call" and isinstance(step.value, Call):
-                self.sent(at, step.value)
+            call = step.value.value if step.op == "await" and isinstance(step.value, Await) else step.value if step.op == "call" else None
+            if isinstance(call, Call):
+                self.helped(at, step, call)
 
-    def sent(self, at: int, call: Call) -> None:
-        """Report a call that tells a worker of a row which is committed later, on some way."""
-        what = enqueued(self.index, call, self.around, self.file.path)
-        if what is None or not what.at_once or what.task is None:
-            return
-        for way in self.found.ways.get(at, ()):
-            for given in what.given:
-                for new in self.added(given, (at, way)):
-                    commit = self.saved(at, way, new.loc) if new.loc is not None else None
-                    if commit is not None and new.loc is not None and new.model is not None and asks_for(self.index, what.task, new.model):
-                        node = self.node(at)
-                        self.report(node, [*self.trail(at, way, new.loc), commit], call=self.code(node), name=self.written(node, given))
+    def helped(self, at: int, step: SketchStep, call: Call) -> None:
+        """Report a call of a function that tells a worker of a row, and leaves it to its caller to commit."""
+        for helper, each in self.left_by(call):
+            for way in self.found.ways.get(at, ()):
+                loc = self.loc(each.loc, call, way)
+                for then in self.found.ways.get(step.next[0], ()) if loc is not None else ():
+                    state = state_of(then, loc) if loc is not None else None
+                    commit = self.saved(at, then, loc) if loc is not None and state is not None and state.unsaved == Place(self.file.path, call.at) else None
+                    if commit is not None:
+                        sent = helper.node(each.step)
+                        node = self.at(Place(self.file.path, call.at))
+                        self.report(node, [helper.note(sent, "sent here"), commit], call=self.code(node), name=helper.written(sent, each.given))
                         return
 
-    def added(self, given: Expression, here: Key) -> Iterator[Object]:
-        """The new rows that an argument names by their keys: those that were added since the last commit."""
-        match given:
-            case Attribute(owner, name):
-                held = engine_of(self.index).transfer(self.found.sketch).evaluate(owner, Way(here[1]))
-                if isinstance(held, Object) and held.new and not held.loaded and held.model is not None and is_key(self.index, held.model, name):
-                    yield held
-            case Name(name) if (bound := self.bound(name, here)) is not None:
-                yield from (new for new in self.added(*bound) if new.loc is not None and self.is_unbroken(bound[1], here, new.loc))
-            case Call(function, arguments) if self.index.value(function, self.around, self.file.path) in _PLAIN:
-                for argument in arguments:
-                    yield from self.added(argument, here)
-            case Row(items) | Text(items):
-                for item in items:
-                    yield from self.added(item, here)
-            case Table(pairs):
-                for _, item in pairs:
-                    yield from self.added(item, here)
+    def left_by(self, call: Call) -> Iterator[tuple[EnqueueBeforeCommit, Announced]]:
+        """What a function of the project that is called tells of rows that it does not commit itself."""
+        target = self.index.value(call.function, self.around, self.file.path)
+        outline = self.index.outline(target.path) if isinstance(target, Function) else None
+        source = self.index.source(outline.path) if outline is not None else None
+        scope = outline.scopes[target.qualname] if outline is not None and isinstance(target, Function) else None
+        found = followed(self.index, outline, scope) if outline is not None and scope is not None and may_enqueue(scope) else None
+        if source is None or outline is None or scope is None or found is None:
+            return
+        helper = EnqueueBeforeCommit(File(outline.path, source, outline, self.index))
+        helper.found, helper.around = found, scope
+        yield from ((helper, each) for each in announced(self.index, found, scope) if helper.saved(each.step, each.way, each.loc) is None)
 
-    def bound(self, name: str, here: Key) -> tuple[Expression, Key] | None:
-        """What a name was bound to last on the way to a step, and where."""
-        before = self.found.came.get(here)
-        while before is not None:
-            step = self.found.sketch.steps.get(before[0])
-            value = next((value for target, value in step.targets if target == Name(name)), None) if step is not None else None
-            if step is not None and value is not None:
-                return (value, before) if step.op == "bind" else None
-            before = self.found.came.get(before)
-        return None
-
-    def is_unbroken(self, first: Key, last: Key, loc: Loc) -> bool:
-        """Whether a session has neither committed nor rolled back between two steps on one way."""
-        wanted = state_of(last[1], loc)
-        here: Key | None = last
-        while here is not None and here != first:
-            state = state_of(here[1], loc)
-            if wanted is None or state is None or state.unsaved != wanted.unsaved:
-                return False
-            here = self.found.came.get(here)
-        return True
+    def loc(self, inner: Loc, call: Call, way: Disjunct) -> Loc | None:
+        """The session here that a called function knows as one of its own."""
+        if inner[0] == "ambient":
+            own = isinstance(call.function, Attribute) and engine_of(self.index).transfer(self.found.sketch).is_me(call.function.value)
+            return inner if own or not isinstance(inner[1], str) else None
+        target = self.index.value(call.function, self.around, self.file.path)
+        names = parameters(self.index, target) if isinstance(target, Function) else ()
+        given = [*zip(names, call.arguments, strict=False), *call.keywords]
+        part = next((value for name, value in given if inner == ("parameter", name)), None)
+        held = engine_of(self.index).transfer(self.found.sketch).evaluate(part, Way(way)) if part is not None else None
+        return held.loc if isinstance(held, Ref) else None
 
     def saved(self, at: int, way: Disjunct, loc: Loc) -> Note | None:
         """Where a session saves after a step what it has not saved there: in the function, or when the dependency that gave it goes on."""
@@ -97,6 +92,3 @@ class EnqueueBeforeCommit(FlowCheck):
         ends = [end for end in self.found.ends(RETURNED) if (left := state_of(end, loc)) is not None and left.unsaved == state.unsaved]
         place = commits_behind(self.index, given, self.around, self.file.path) if given is not None and ends else None
         return None if place is None else self.note(place, "committed only after this, when the function is over")
-
-
-_PLAIN = frozenset({External("builtins.str"), External("builtins.int"), External("builtins.repr")})

@@ -54,6 +54,11 @@ def enqueued(index: Index, call: Call, scope: Scope, path: str) -> Enqueued | No
     return Enqueued(kind, task, tuple(part for part in given if not isinstance(part, Star)), sends)
 
 
+def may_enqueue(scope: Scope) -> bool:
+    """Whether a function calls anything by a name that enqueuing goes by."""
+    return any(isinstance(call.function, Attribute) and call.function.name in _NAMES for call in scope.calls)
+
+
 def is_json(index: Index, call: Call, what: Enqueued, path: str) -> bool:
     """Whether what a task is given surely is made JSON on its way: the default of Celery from 4.0 on and of Dramatiq, as long as nothing in the project says
     anything of another format. https://docs.celeryq.dev/en/stable/userguide/calling.html#serializers"""
