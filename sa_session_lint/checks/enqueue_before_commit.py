@@ -30,18 +30,18 @@ class EnqueueBeforeCommit(FlowCheck):
             return
         seen: set[int] = set()
         for each in announced(self.index, found, self.around):
-            commit = self.saved(each.step, each.way, each.loc) if each.step not in seen else None
+            node, call_at = self.node(each.step), found.sketch.steps[each.step].at
+            commit = self.saved(each.step, each.way, each.loc) if call_at not in seen else None
             if commit is not None:
-                seen.add(each.step)
-                node = self.node(each.step)
+                seen.add(call_at)
                 self.report(node, [*self.trail(each.step, each.way, each.loc), commit], call=self.code(node), name=self.written(node, each.given))
         for at, step in found.sketch.steps.items():
             call = step.value.value if step.op == "await" and isinstance(step.value, Await) else step.value if step.op == "call" else None
-            if isinstance(call, Call):
-                self.helped(at, step, call)
+            if isinstance(call, Call) and call.at not in seen and self.helped(at, step, call):
+                seen.add(call.at)
 
-    def helped(self, at: int, step: SketchStep, call: Call) -> None:
-        """Report a call of a function that tells a worker of a row, and leaves it to its caller to commit."""
+    def helped(self, at: int, step: SketchStep, call: Call) -> bool:
+        """Report a call of a function that tells a worker of a row, and leaves it to its caller to commit; whether it is one."""
         for helper, each in self.left_by(call):
             for way in self.found.ways.get(at, ()):
                 loc = self.loc(each.loc, call, way)
@@ -52,10 +52,11 @@ class EnqueueBeforeCommit(FlowCheck):
                         sent = helper.node(each.step)
                         node = self.at(Place(self.file.path, call.at))
                         self.report(node, [helper.note(sent, "sent here"), commit], call=self.code(node), name=helper.written(sent, each.given))
-                        return
+                        return True
+        return False
 
     def left_by(self, call: Call) -> Iterator[tuple[EnqueueBeforeCommit, Announced]]:
-        """What a function of the project that is called tells of rows that it does not commit itself."""
+        """What a function of the project that is called tells of rows that it does not commit itself, on any way."""
         target = self.index.value(call.function, self.around, self.file.path)
         outline = self.index.outline(target.path) if isinstance(target, Function) else None
         source = self.index.source(outline.path) if outline is not None else None
@@ -65,7 +66,8 @@ class EnqueueBeforeCommit(FlowCheck):
             return
         helper = EnqueueBeforeCommit(File(outline.path, source, outline, self.index))
         helper.found, helper.around = found, scope
-        yield from ((helper, each) for each in announced(self.index, found, scope) if helper.saved(each.step, each.way, each.loc) is None)
+        left = [each for each in announced(self.index, found, scope) if helper.saved(each.step, each.way, each.loc) is None]
+        yield from ((helper, each) for each in left if {other.way for other in left if other.step == each.step} == set(found.ways[each.step]))
 
     def loc(self, inner: Loc, call: Call, way: Disjunct) -> Loc | None:
         """The session here that a called function knows as one of its own."""
