@@ -91,7 +91,7 @@ ENQUEUING: dict[tuple[str, str], tuple[int, bool, bool]] = {
 """What is called upon, and the method that hands something to a worker -> how many of its own arguments come before the task's, whether these are packed in
 `args` and `kwargs`, and whether it sends them at once: a signature is sent later.
 https://docs.celeryq.dev/en/stable/userguide/calling.html, https://dramatiq.io/reference.html#dramatiq.Actor, https://python-rq.org/docs/"""
-DELAYING = frozenset({"countdown", "eta", "delay", "depends_on", "pipe_ignore"})
+DELAYING = frozenset({"countdown", "eta", "delay", "depends_on"})
 """Options by which a task waits for something before it runs."""
 RETRYING_OPTIONS = frozenset({"autoretry_for", "retry_when"})
 """Options by which a task is run again when it fails."""

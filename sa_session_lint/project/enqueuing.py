@@ -43,15 +43,16 @@ def enqueued(index: Index, call: Call, scope: Scope, path: str) -> Enqueued | No
     if kind == "RQ" and call.arguments and isinstance(named := index.value(call.arguments[0], scope, path), Function):
         task = named
     form = v.ENQUEUING.get((kind, function.name))
-    if form is None or is_customized(index) or (task is not None and _base(index, task)):
+    if form is None or is_customized(index) or (task is not None and _is_foreign(index, task)):
         return None
     skipped, packed, sends = form
-    given = tuple(call.arguments[skipped:])
+    at_once = sends and not ((packed or kind == "RQ") and _waits(call))
+    given = call.arguments[skipped:]
     if packed:
-        named_given = (call.keyword("args"), call.keyword("kwargs"))
-        return Enqueued(kind, task, tuple(part for each in (*given[:2], *named_given) if each is not None for part in _unpacked(each)), sends and not _waits(call))
+        packs = (*given[:2], call.keyword("args"), call.keyword("kwargs"))
+        return Enqueued(kind, task, tuple(part for pack in packs if pack is not None for part in _unpacked(pack)), at_once)
     given += tuple(value for key, value in call.keywords if key is not None)
-    return Enqueued(kind, task, tuple(part for part in given if not isinstance(part, Star)), sends)
+    return Enqueued(kind, task, tuple(part for part in given if not isinstance(part, Star)), at_once)
 
 
 def may_enqueue(scope: Scope) -> bool:
@@ -143,7 +144,7 @@ def _waits(call: Call) -> bool:
     return any(key is None or key in v.DELAYING for key, _ in call.keywords)
 
 
-def _base(index: Index, task: Function) -> bool:
+def _is_foreign(index: Index, task: Function) -> bool:
     """Whether a task is of a class from outside that may do anything with what it is given."""
     options, found = options_of(index, task), index.outline(task.path)
     base = options.keyword("base") if options is not None else None
