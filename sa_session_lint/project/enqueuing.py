@@ -110,6 +110,7 @@ def _given_or_called_on(call: Call) -> Iterator[Expression]:
 
 _NAMES = frozenset(name for _, name in v.ENQUEUING)
 _FORMAT = re.compile(rb"(?i)task_serializer(?![\"']?(?:\s*:\s*\w+)?\s*[:=]\s*[\"']json[\"'])")
+_PICKLE = re.compile(rb"[\"']pickle[\"']")
 _ENCODERS = re.compile(rb"kombu\.(?:utils\.json|serialization)|import[^\n]*\bserialization")
 _QUEUES = re.compile(rb"(?i)celery|kombu|dramatiq|serializer")
 
@@ -177,7 +178,7 @@ def _is_of_queue(index: Index, cls: Class) -> bool:
 def _names_format(index: Index) -> bool:
     """Whether a file of the project names another format than JSON, or teaches JSON more."""
     telling = (
-        (("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER", "celery_task_serializer"), _FORMAT), (("pickle", "cloudpickle", "dill"), _QUEUES),
+        (("task_serializer", "TASK_SERIALIZER", "CELERY_TASK_SERIALIZER", "celery_task_serializer"), _FORMAT), (("pickle",), _PICKLE),
         (("kombu",), _ENCODERS), (("register_type", "set_encoder"), _QUEUES),
     )  # fmt: skip
     return any(pattern.search(index.data(path) or b"") for words, pattern in telling for word in words for path in index.files_with(word))
