@@ -11,7 +11,7 @@ from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.model.expression import Attribute, Await, Call
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.project.announcing import Announced, announced
-from sa_session_lint.project.enqueuing import may_enqueue
+from sa_session_lint.project.enqueuing import has_queue, may_enqueue
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.sharing import parameters
 from sa_session_lint.project.tracking import commits_behind, engine_of, followed
@@ -26,7 +26,7 @@ class EnqueueBeforeCommit(FlowCheck):
     rule = "enqueue-before-commit"
 
     def function(self, found: Followed) -> None:
-        if found.coarse or is_aside(self.file.path):
+        if found.coarse or is_aside(self.file.path) or not has_queue(self.index):
             return
         seen: set[int] = set()
         for each in announced(self.index, found, self.around):

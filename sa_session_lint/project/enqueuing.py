@@ -55,6 +55,11 @@ def enqueued(index: Index, call: Call, scope: Scope, path: str) -> Enqueued | No
     return Enqueued(kind, task, tuple(part for part in given if not isinstance(part, Star)), at_once)
 
 
+def has_queue(index: Index) -> bool:
+    """Whether anything in the project names a library of queues."""
+    return any(index.files_with(name) for name in ("celery", "dramatiq", "rq"))
+
+
 def may_enqueue(scope: Scope) -> bool:
     """Whether a function calls anything by a name that enqueuing goes by."""
     return any(isinstance(call.function, Attribute) and call.function.name in _NAMES for call in scope.calls)
