@@ -159,13 +159,16 @@ def _is_foreign(index: Index, task: Function) -> bool:
 
 
 def is_customized(index: Index) -> bool:
-    """Whether a class of the project, as far as it may be one of tasks, has a way of its own to enqueue: it may prepare what it is given, or wait for the commit."""
+    """Whether the tasks of the project may have a way of their own to enqueue: it may prepare what it is given, or wait for the commit."""
 
     def search() -> bool:
         return any(
             scope.kind == "class" and name in scope.bindings and _is_of_queue(index, Class(found.path, scope.qualname))
             for name in ("apply_async", "delay", "send_task", "send_with_options")
             for found, scope in index.scopes_with(name)
+        ) or any(
+            (given := call.keyword("task_cls")) is not None and not isinstance(index.value(given, scope, found.path), Class)
+            for found, scope, call in index.calls_with("task_cls")
         )
 
     return index.once(("enqueues by itself",), search)
