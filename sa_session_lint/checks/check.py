@@ -22,7 +22,7 @@ from sa_session_lint.model.value import UNKNOWN, Place, Value
 from sa_session_lint.project.index import Index
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.source import Source
-from sa_session_lint.walk import handlers
+from sa_session_lint.walk import children, handlers
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,16 @@ class Check(cst.CSTVisitor):
         """The source of a node, on one line and not too long."""
         text = " ".join(self.file.source.module.code_for_node(node).split())
         return text if len(text) <= 60 else f"{text[:57]}..."
+
+    def written(self, node: cst.CSTNode, part: Expression) -> str:
+        """The source of a part of a node, by its expression; that of the node if it is nowhere in it."""
+        stack = [node]
+        while stack:
+            here = stack.pop()
+            if self.file.outline.values.get(id(here), (None,))[0] is part:
+                return self.code(here)
+            stack += children(here)
+        return self.code(node)
 
     # -- reporting ----------------------------------------------------------------------------------------------------
 

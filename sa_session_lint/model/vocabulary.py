@@ -97,6 +97,20 @@ APPLICATIONS = frozenset(
 CELERY_APPS = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
 TASK_DECORATORS = frozenset({"celery.shared_task", "celery.task", "celery.task.task", "celery.decorators.task", "dramatiq.actor"})
 TASK_CLASSES = frozenset({"celery.Task", "celery.task.Task", "celery.app.task.Task"})
+RQ_QUEUES = frozenset({"rq.Queue", "rq.queue.Queue"})
+ENQUEUING: dict[tuple[str, str], tuple[int, bool, bool]] = {
+    ("Celery", "delay"): (0, False, True), ("Celery", "apply_async"): (0, True, True), ("Celery", "s"): (0, False, False), ("Celery", "si"): (0, False, False),
+    ("Celery", "signature"): (0, True, False), ("Celery", "subtask"): (0, True, False), ("Celery application", "send_task"): (1, True, True),
+    ("Dramatiq", "send"): (0, False, True), ("Dramatiq", "send_with_options"): (0, True, True), ("Dramatiq", "message"): (0, False, False),
+    ("RQ", "enqueue"): (1, False, True),
+}  # fmt: skip
+"""What is called upon, and the method that hands something to a worker -> how many of its own arguments come before the task's, whether these are packed in
+`args` and `kwargs`, and whether it sends them at once: a signature is sent later.
+https://docs.celeryq.dev/en/stable/userguide/calling.html, https://dramatiq.io/reference.html#dramatiq.Actor, https://python-rq.org/docs/"""
+DELAYING = frozenset({"countdown", "eta", "delay", "depends_on"})
+"""Options by which a task waits for something before it runs."""
+RETRYING_OPTIONS = frozenset({"autoretry_for", "retry_when"})
+"""Options by which a task is run again when it fails."""
 HUEY_APPS = frozenset({"huey.Huey", "huey.RedisHuey", "huey.SqliteHuey", "huey.MemoryHuey"})
 ROUTE_METHODS = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "trace", "websocket", "route", "api_route", "websocket_route"})
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Table
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Item, Name, Row, Table
 from sa_session_lint.model.value import Class, External, Function, Made, Method, Place, Value
+from sa_session_lint.project.outline import Scope
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
@@ -31,16 +33,57 @@ def is_column(index: Index, model: Class, name: str, depth: int = _BASES, table:
     return any(isinstance(base, Class) and base != model and is_column(index, base, name, depth - 1, is_table) for base in bases)
 
 
-def identifies(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
-    """Whether a column has no value twice: it says so, or comes from a base of which the project does not hold the code, as primary keys do."""
+def is_mapped(index: Index, model: Class) -> bool:
+    """Whether the objects of a class surely are objects of a mapped class: it, or one that it inherits from, names its table, or is a Flask-SQLAlchemy model."""
+    return any(
+        not {"__tablename__", "__table__"}.isdisjoint(scope.bindings) or ("table", Const(True)) in scope.keywords
+        or any(isinstance(base, Method) and base.name == "Model" and isinstance(base.receiver, Made) for base in bases)
+        for scope, bases in lineage(index, model)
+    )  # fmt: skip
+
+
+def has(index: Index, model: Class, name: str) -> bool:
+    """Whether a class, or one of the project that it inherits from, has an attribute."""
+    return any(name in scope.bindings for scope, _ in lineage(index, model))
+
+
+def is_key(index: Index, model: Class, name: str) -> bool:
+    """Whether an attribute of a mapped class is a key by which a row is found: `Column(..., primary_key=True)`, or unique and generated."""
+    scopes = [scope for scope, _ in lineage(index, model)]
+    return any(_is_key(binding.value) for scope in scopes for binding in scope.bindings.get(name, ())) or any(
+        isinstance(binding.value, Row) and any(isinstance(each, Call) and _last(each.function) == "PrimaryKeyConstraint" and each.arguments == (Const(name),) for each in binding.value.items)
+        for scope in scopes
+        for binding in scope.bindings.get("__table_args__", ())
+    )
+
+
+def _is_key(made: Expression) -> bool:
+    if not isinstance(made, Call) or made.keyword("primary_key") == Const(True):
+        return isinstance(made, Call)
+    return made.keyword("unique") == Const(True) and any(made.keyword(how) is not None for how in ("default", "default_factory", "server_default"))
+
+
+def lineage(index: Index, model: Class, depth: int = _BASES) -> Iterator[tuple[Scope, tuple[Value, ...]]]:
+    """A class and those of the project that it inherits from, each with what its bases are."""
     found = index.outline(model.path)
     if found is None or not depth:
-        return False
+        return
     scope = found.scopes[model.qualname]
-    for binding in scope.bindings.get(name, ()):
-        return isinstance(binding.value, Call) and any(binding.value.keyword(key) == Const(True) for key in ("primary_key", "unique"))
-    bases = [index.value(base, scope.parent or found.module, model.path) for base in scope.bases]
-    return any(identifies(index, base, name, depth - 1) if isinstance(base, Class) and base != model else isinstance(base, External) for base in bases)
+    bases = tuple(index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
+    yield scope, bases
+    for base in bases:
+        if isinstance(base, Class) and base != model:
+            yield from lineage(index, base, depth - 1)
+
+
+def identifies(index: Index, model: Class, name: str) -> bool:
+    """Whether a column has no value twice: it says so, or comes from a base of which the project does not hold the code, as primary keys do."""
+    foreign = False
+    for scope, bases in lineage(index, model):
+        for binding in scope.bindings.get(name, ()):
+            return isinstance(binding.value, Call) and any(binding.value.keyword(key) == Const(True) for key in ("primary_key", "unique"))
+        foreign |= any(isinstance(base, External) for base in bases)
+    return foreign
 
 
 def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table: bool = False) -> str | None:
@@ -69,32 +112,20 @@ def attribute(index: Index, model: Class, name: str, depth: int = _BASES, table:
     return None
 
 
-def is_key(index: Index, model: Class, name: str, depth: int = _BASES) -> bool:
+def is_generated(index: Index, model: Class, name: str) -> bool:
     """Whether an attribute of a mapped class is a primary key that is unknown until the object is saved, unless it is set: no constructor and no factory gives one.
     https://docs.sqlalchemy.org/en/20/orm/session_basics.html#flushing"""
-    found = index.outline(model.path)
-    if found is None or not depth:
+    scopes = [scope for scope, _ in lineage(index, model)]
+    if any(scope.decorators or not {"__init__", "__mapper_args__"}.isdisjoint(scope.bindings) for scope in scopes):
         return False
-    scope = found.scopes[model.qualname]
-    if scope.decorators or "__init__" in scope.bindings or "__mapper_args__" in scope.bindings:
-        return False
-    bindings = scope.bindings.get(name, [])
-    if bindings:
-        made = bindings[0].value
-        given = isinstance(made, Call) and made.keyword("primary_key") == Const(True) and made.keyword("default_factory") is None
-        return given and len(bindings) == 1 and isinstance(made, Call) and _maps(made) and made.keyword("sa_column") is None
-    bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
-    return any(isinstance(base, Class) and base != model and is_key(index, base, name, depth - 1) for base in bases)
+    made = [binding.value for binding in next((scope.bindings[name] for scope in scopes if name in scope.bindings), [])]
+    key = made[0] if len(made) == 1 else None
+    return isinstance(key, Call) and _maps(key) and key.keyword("primary_key") == Const(True) and key.keyword("default_factory") is key.keyword("sa_column") is None
 
 
-def is_sqlmodel(index: Index, model: Class, depth: int = _BASES) -> bool:
+def is_sqlmodel(index: Index, model: Class) -> bool:
     """Whether a class inherits from SQLModel."""
-    found = index.outline(model.path)
-    if found is None or not depth:
-        return False
-    scope = found.scopes[model.qualname]
-    bases = [index.value(base, scope.parent or found.module, model.path) for base in scope.bases]
-    return any(base == External("sqlmodel.SQLModel") or (isinstance(base, Class) and base != model and is_sqlmodel(index, base, depth - 1)) for base in bases)
+    return any(External("sqlmodel.SQLModel") in bases for _, bases in lineage(index, model))
 
 
 _CALLED = frozenset({"property", "hybrid_property"})
@@ -112,15 +143,10 @@ def computed(index: Index, model: Class, name: str) -> tuple[Function, str] | No
     return None
 
 
-def left_unloaded(index: Index, model: Class, depth: int = _BASES) -> tuple[str, ...]:
+def left_unloaded(index: Index, model: Class) -> tuple[str, ...]:
     """The attributes of a mapped class that no query loads of itself: relationships and deferred columns, in the order of the text."""
-    found = index.outline(model.path)
-    if found is None or not depth:
-        return ()
-    scope = found.scopes[model.qualname]
-    own = tuple(name for name in scope.bindings if attribute(index, model, name) in {"lazy", "lazy one", "deferred"})
-    bases = (index.value(base, scope.parent or found.module, model.path) for base in scope.bases)
-    return own + tuple(name for base in bases if isinstance(base, Class) and base != model for name in left_unloaded(index, base, depth - 1) if name not in scope.bindings)
+    names = dict.fromkeys(name for scope, _ in lineage(index, model) for name in scope.bindings)
+    return tuple(name for name in names if attribute(index, model, name) in {"lazy", "lazy one", "deferred"})
 
 
 def _relationship(index: Index, model: Class, made: Call, annotation: Expression | None) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import NONE, Attribute, Call, Expression, Name
 from sa_session_lint.model.protocol import ANY
@@ -12,11 +14,11 @@ from sa_session_lint.model.value import Class, External, Function, Options, Plac
 from sa_session_lint.model.vocabulary import Kind
 from sa_session_lint.project.annotation import depended, depends_in, is_depends
 from sa_session_lint.project.expiry import expires
-from sa_session_lint.project.generator import is_scoped_generator
+from sa_session_lint.project.generator import is_scoped_generator, suspensions
 from sa_session_lint.project.handing import handled
 from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
-from sa_session_lint.project.mapping import attribute, computed, is_column, is_key, is_sqlmodel
+from sa_session_lint.project.mapping import attribute, computed, is_column, is_generated, is_sqlmodel
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.reading import uses_of
@@ -104,8 +106,8 @@ class ProjectFacts:
     def dumps(self, model: Class, name: str) -> bool:
         return self.method(model, name) is None and self.index.once(("sqlmodel", model), lambda: is_sqlmodel(self.index, model))
 
-    def is_key(self, model: Class, name: str) -> bool:
-        return self.index.once(("key", model, name), lambda: is_key(self.index, model, name))
+    def is_generated(self, model: Class, name: str) -> bool:
+        return self.index.once(("generated", model, name), lambda: is_generated(self.index, model, name))
 
     def attribute(self, model: Class, name: str) -> str | None:
         return self.index.once(("attribute", model, name), lambda: attribute(self.index, model, name))
@@ -255,17 +257,36 @@ def given_to(index: Index, found: Outline, scope: Scope) -> dict[str, SessionSta
     return given
 
 
-def blocks_around(index: Index, parameter: Parameter, scope: Scope, path: str) -> tuple[str, ...]:
-    """The blocks of transactions in which the generator behind `Depends(f)` yields its session."""
+def injected(index: Index, parameter: Parameter, scope: Scope, path: str) -> tuple[Outline, Scope] | None:
+    """The function behind the `Depends(f)` of a parameter."""
     place, default = scope.parent or scope, parameter.default
     given = isinstance(default, Call) and is_depends(index, default, place, path)
-    injected = (default, place, path) if given and isinstance(default, Call) else depends_in(index, parameter.annotation, place, path)
-    target = depended(injected[0]) if injected is not None else None
-    function = index.value(target, *injected[1:]) if injected is not None and target is not None else None
+    behind = (default, place, path) if given and isinstance(default, Call) else depends_in(index, parameter.annotation, place, path)
+    target = depended(behind[0]) if behind is not None else None
+    function = index.value(target, *behind[1:]) if behind is not None and target is not None else None
     outline = index.outline(function.path) if isinstance(function, Function) else None
-    if not isinstance(function, Function) or outline is None:
+    return (outline, outline.scopes[function.qualname]) if outline is not None and isinstance(function, Function) else None
+
+
+def commits_behind(index: Index, parameter: Parameter, scope: Scope, path: str) -> Place | None:
+    """The `yield` of the generator behind `Depends(f)` after which that commits the session: when the function that depends on it is over."""
+    found = injected(index, parameter, scope, path)
+    node = found[0].nodes[found[1].at] if found is not None else None
+    if found is None or not isinstance(node, cst.FunctionDef) or len(found[1].yields) != 1:
+        return None
+    for suspension in suspensions(node):
+        held = suspension.node.value
+        if "begin" in blocks_around(index, parameter, scope, path) or (isinstance(held, cst.Name) and suspension.later_call(held.value, {"commit"}) is not None):
+            return Place(found[0].path, found[1].yields[0].at)
+    return None
+
+
+def blocks_around(index: Index, parameter: Parameter, scope: Scope, path: str) -> tuple[str, ...]:
+    """The blocks of transactions in which the generator behind `Depends(f)` yields its session."""
+    behind = injected(index, parameter, scope, path)
+    if behind is None:
         return ()
-    inner = outline.scopes[function.qualname]
+    outline, inner = behind
 
     def search() -> tuple[str, ...]:
         made = sketch_of(index, outline, inner) if inner.is_generator else None

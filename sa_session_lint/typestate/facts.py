@@ -46,7 +46,7 @@ class Facts(Protocol):
         """Whether a method of a mapped class is the one of SQLModel that gives what is in memory."""
         ...
 
-    def is_key(self, model: Class, name: str) -> bool:
+    def is_generated(self, model: Class, name: str) -> bool:
         """Whether an attribute of a mapped class is a primary key that is unknown until the object is saved, unless it is set."""
         ...
 

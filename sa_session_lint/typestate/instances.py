@@ -129,7 +129,7 @@ class Instances:
         if what is None:
             return None
         if found.pending is not None and found.fetched is not None:
-            return "unflushed read" if self.of.facts.is_key(found.model, name) else None
+            return "unflushed read" if self.of.facts.is_generated(found.model, name) else None
         if found.detached is not None:
             if found.expired is not None:
                 return "expired read"

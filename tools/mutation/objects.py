@@ -12,7 +12,7 @@ import libcst as cst
 from mutation.function import Body
 from mutation.reading import ENDINGS, LEAVING, Made, action, below, called, calls, code, mentions, root, statement
 from sa_session_lint.model.value import Class, Session
-from sa_session_lint.project.mapping import attribute, computed, is_key
+from sa_session_lint.project.mapping import attribute, computed, is_generated
 
 ONE = frozenset({"get", "get_one", "first", "one", "one_or_none", "scalar_one", "scalar_one_or_none"})
 MANY = frozenset({"all", "fetchall"})
@@ -187,7 +187,7 @@ def read_key_early(f: Body) -> Made:
     """The key of a new object is read before anything is flushed."""
     for name, _, body, _ in sessions(f):
         for added, model, node, made in new(f, body, name):
-            keys = [key for key in members(f, model, "column") if is_key(f.index, model, key)]
+            keys = [key for key in members(f, model, "column") if is_generated(f.index, model, key)]
             given = {arg.keyword.value if arg.keyword is not None else "" for arg in made.args} | {"*" for arg in made.args if arg.star}
             if len(keys) == 1 and not given & {keys[0], "", "*"}:
                 yield "generated-value-before-flush", {node: [node, statement(f"print({added}.{keys[0]})")]}
