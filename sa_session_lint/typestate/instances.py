@@ -223,6 +223,8 @@ class Instances:
             way.meets(loc, known.model if known is not None else None)
         match known := way.env.get(name):
             case Object() if known.loc is not None:
+                for each in {each for value in way.env.values() for each in objects_in(value) if each != known and each.model == known.model and each.detached is not None}:
+                    way.become(each, swept(each, "delete", at))  # it may be the same one
                 way.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
             case Object():
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)

@@ -271,6 +271,8 @@ class Way:
         if operation in {"commit", "rollback", "close", "any"}:
             for way in come_back:
                 if operation == "commit":
+                    if state.pending:
+                        way.sweep(loc, "sql", at)
                     way.commits(loc, at)
                 elif operation == "rollback":
                     way.undoes(loc, state, at)
