@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute, Call
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.instances import OF_OBJECTS
 
@@ -14,5 +15,5 @@ class ObjectOfOtherSession(FlowCheck):
     def fault(self, met: Met) -> None:
         call = self.found.sketch.steps[met.step].value
         node = self.node(met.step)
-        if isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in OF_OBJECTS:
+        if not is_aside(self.file.path) and isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in OF_OBJECTS:
             self.report(node, [self.note(met.related, "comes from another session here")], call=self.code(node))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.expression import Attribute, Call, Name, Row
+from sa_session_lint.project.modules import is_aside
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.instances import OF_OBJECTS
 from sa_session_lint.typestate.state import Object
@@ -17,6 +18,8 @@ class OperationNeedsPersistentInstance(FlowCheck):
         if not (isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in OF_OBJECTS and isinstance(call.arguments[0], Name)):
             return
         name = call.arguments[0]
+        if is_aside(self.file.path):
+            return
         if met.related is None and self.is_elsewhere(name, call):
             return
         node = self.node(met.step)

@@ -242,7 +242,7 @@ class Instances:
             both = (way.state(loc), way.state(held.loc))
             if held.loc in way.heap and all(each.owner in {"here", "with"} and each.txn is not ANY and each.closed is None for each in both):
                 return "other session", loc, held.at
-        if name != "add" and ((held.pending is not None and name != "expunge") or (held.loc is None and held.made) or (held.detached is not None and name != "delete")):
+        if name != "add" and ((held.pending is not None and name != "expunge") or (held.loc is None and held.made and held.fetched is not None) or (held.detached is not None and name != "delete")):
             return "not persistent", loc, held.pending or held.detached
         return None
 
