@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.read_check import ReadCheck
+from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.followed import Met, turns
 
 
@@ -14,5 +15,7 @@ class CommitInsideIteration(ReadCheck):
         return met.loc, met.related
 
     def fault(self, met: Met) -> None:
-        if turns(self.found, met):
+        read = self.read(met) if turns(self.found, met) else None
+        loops = {Place(self.file.path, step.at) for step in self.found.sketch.steps.values() if step.op == "next"}
+        if read is not None and read.of.at in loops:  # one of those that the loop goes through
             super().fault(met)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series
-from sa_session_lint.model.value import UNKNOWN, Class, External
+from sa_session_lint.model.value import UNKNOWN, Class, External, Made, Method
 from sa_session_lint.typestate.state import Object
 
 if TYPE_CHECKING:
@@ -111,8 +111,9 @@ _UNFOLDED = 40
 
 
 def is_query(of: Values, expression: Expression) -> bool:
-    """Whether an expression may be a query itself: a call, or a name for one."""
-    return isinstance(expression, Call) or (isinstance(expression, Name) and isinstance(of.facts.refined(expression, of.sketch)[0], Call))
+    """Whether an expression may be a query itself: a call, or a name of the function for one."""
+    named = isinstance(expression, Name) and expression.name in of.sketch.locals and isinstance(of.facts.refined(expression, of.sketch)[0], Call)
+    return named or isinstance(expression, Call)
 
 
 def model_of(of: Values, call: Call) -> Class | None:
@@ -126,8 +127,12 @@ def model_of(of: Values, call: Call) -> Class | None:
 
 
 def is_select(of: Values, call: Call) -> bool:
-    value = of.value(call.function)
-    return isinstance(value, External) and value.dotted.rpartition(".")[2] == "select"
+    match of.value(call.function):
+        case External(dotted):
+            return dotted.rpartition(".")[2] == "select"
+        case Method(Made("flask_sqlalchemy.SQLAlchemy"), "select"):  # `db.select(User)`
+            return True
+    return False
 
 
 EAGER = frozenset({"selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager", "undefer"})

@@ -11,7 +11,7 @@ import libcst as cst
 
 from mutation.function import Body
 from mutation.reading import ENDINGS, LEAVING, Made, action, below, called, calls, code, mentions, root, statement
-from sa_session_lint.model.value import Class, Session
+from sa_session_lint.model.value import Class, Registry, Session
 from sa_session_lint.project.mapping import attribute, computed, is_generated
 
 ONE = frozenset({"get", "get_one", "first", "one", "one_or_none", "scalar_one", "scalar_one_or_none"})
@@ -127,24 +127,48 @@ def read_expired_behind(f: Body) -> Made:
                 yield "expired-read-after-close", {o.whole: [o.whole.with_changes(body=block), statement(f"print({g.name}.{column})")]}
 
 
-def sessions(f: Body) -> Iterator[tuple[str, Session, Sequence[cst.BaseStatement], bool]]:
-    """The sessions of a function, its own and those that it is given, each with the statements among which it is open."""
+class Open(NamedTuple):
+    """A session by its name, and a block in which it is open; `expires`: a commit is known to expire its objects."""
+
+    name: str
+    is_async: bool
+    expires: bool
+    body: Sequence[cst.BaseStatement]
+
+    @property
+    def wait(self) -> str:
+        return "await " if self.is_async else ""
+
+
+def sessions(f: Body) -> Iterator[Open]:
+    """The sessions of a function, its own, those that it is given, and the registries that it asks, each with every block in which it is open."""
     if f.is_generator:
         return
     for o in f.owned:
         if o.how in {"with", "finally"}:
-            yield o.name, o.session, o.body, True
+            for block in blocks(o.body):
+                yield Open(o.name, o.session.kind == "async", expires(o.session), block)
     body = [node for node in f.function.body.body if isinstance(node, cst.BaseStatement)]
-    for name in f.parameters:
-        session = next((value for node in body if isinstance(value := f.receiver(node, name), Session)), None)
-        if session is not None and session.how in {"given", "depends"}:
-            yield name, session, body, False
+    for name in sorted({called(node)[0] for node in f.nodes} - {o.name for o in f.owned}):
+        session = next((value for node in body if isinstance(value := f.receiver(node, name), (Session, Registry))), None) if name else None
+        if isinstance(session, Registry) or (session is not None and session.how in {"given", "depends"} and name in f.parameters):
+            for block in blocks(body):
+                yield Open(name, session.kind == "async", False, block)
+
+
+def blocks(body: Sequence[cst.BaseStatement]) -> Iterator[Sequence[cst.BaseStatement]]:
+    """A block, and those within it."""
+    yield body
+    for node in body:
+        for inner in below(node):
+            if isinstance(inner, cst.IndentedBlock):
+                yield inner.body
 
 
 def read_relation_async(f: Body) -> Made:
     """Under asyncio a relationship is read that the query has not loaded."""
-    for name, session, body, _ in sessions(f):
-        for g in got(f, body, name) if session.kind == "async" else ():
+    for o in sessions(f):
+        for g in got(f, o.body, o.name) if o.is_async else ():
             unread = [each for each in members(f, g.model, "lazy") if f".{each}" not in code(f.function)]
             if unread and not g.many:
                 yield "async-lazy-load", {g.line: [g.line, statement(f"print({g.name}.{unread[0]})")]}
@@ -152,21 +176,21 @@ def read_relation_async(f: Body) -> Made:
 
 def commit_before_read(f: Body) -> Made:
     """Under asyncio a commit comes between an object and the read of its column."""
-    for name, session, body, own in sessions(f):
-        for g in got(f, body, name) if own and expires(session) and session.kind == "async" else ():
+    for o in sessions(f):
+        for g in got(f, o.body, o.name) if o.is_async and o.expires else ():
             column = first_column(f, g.model)
             if column is not None and not g.many:
-                yield "async-lazy-load", {g.line: [g.line, statement(f"await {name}.commit()"), statement(f"print({g.name}.{column})")]}
+                yield "async-lazy-load", {g.line: [g.line, statement(f"await {o.name}.commit()"), statement(f"print({g.name}.{column})")]}
 
 
 def drop_refresh(f: Body) -> Made:
     """Under asyncio the `refresh()` between a commit and a read goes."""
-    for name, session, body, own in sessions(f):
-        for before, node in pairwise(body) if own and expires(session) and session.kind == "async" else ():
-            if action(before) == (name, "commit") and action(node) == (name, "refresh") and isinstance(node, cst.SimpleStatementLine):
+    for o in sessions(f):
+        for before, node in pairwise(o.body) if o.is_async and o.expires else ():
+            if action(before) == (o.name, "commit") and action(node) == (o.name, "refresh") and isinstance(node, cst.SimpleStatementLine):
                 call = next(each for each in below(node) if isinstance(each, cst.Call))
                 refreshed = call.args[0].value if len(call.args) == 1 else None
-                got_here = [g for g in got(f, body, name) if refreshed is not None and g.name == code(refreshed)]
+                got_here = [g for g in got(f, o.body, o.name) if refreshed is not None and g.name == code(refreshed)]
                 column = first_column(f, got_here[0].model) if got_here else None
                 if column is not None:
                     yield "async-lazy-load", {node: [statement(f"print({got_here[0].name}.{column})")]}
@@ -185,8 +209,8 @@ def new(f: Body, body: Sequence[cst.BaseStatement], session: str) -> Iterator[tu
 
 def read_key_early(f: Body) -> Made:
     """The key of a new object is read before anything is flushed."""
-    for name, _, body, _ in sessions(f):
-        for added, model, node, made in new(f, body, name):
+    for o in sessions(f):
+        for added, model, node, made in new(f, o.body, o.name):
             keys = [key for key in members(f, model, "column") if is_generated(f.index, model, key)]
             given = {arg.keyword.value if arg.keyword is not None else "" for arg in made.args} | {"*" for arg in made.args if arg.star}
             if len(keys) == 1 and not given & {keys[0], "", "*"}:
@@ -195,24 +219,23 @@ def read_key_early(f: Body) -> Made:
 
 def refresh_early(f: Body) -> Made:
     """A new object is refreshed before it is flushed."""
-    for name, session, body, _ in sessions(f):
-        wait = "await " if session.kind == "async" else ""
-        for added, _, node, _ in new(f, body, name):
-            yield "operation-needs-persistent-instance", {node: [node, statement(f"{wait}{name}.refresh({added})")]}
+    for o in sessions(f):
+        for added, _, node, _ in new(f, o.body, o.name):
+            yield "operation-needs-persistent-instance", {node: [node, statement(f"{o.wait}{o.name}.refresh({added})")]}
 
 
 def commit_in_loop(f: Body) -> Made:
     """A loop over objects commits at the end of each turn, and reads a column at its beginning."""
-    for name, session, body, own in sessions(f):
-        if not own or not expires(session) or session.kind == "async":
+    for o in sessions(f):
+        if not o.expires or o.is_async:
             continue
-        models = {g.name: g.model for g in got(f, body, name) if g.many}
-        for node in body:
+        models = {g.name: g.model for g in got(f, o.body, o.name) if g.many}
+        for node in o.body:
             match node:
                 case cst.For(target=cst.Name(value=each), iter=cst.Name(value=many), body=cst.IndentedBlock(body=inner)) if many in models and goes_on(inner):
                     column = first_column(f, models[many])
-                    if column is not None and not calls(inner, name, ENDINGS) and is_left_alone(inner, each):
-                        block = node.body.with_changes(body=[statement(f"print({each}.{column})"), *inner, statement(f"{name}.commit()")])
+                    if column is not None and not calls(inner, o.name, ENDINGS) and is_left_alone(inner, each):
+                        block = node.body.with_changes(body=[statement(f"print({each}.{column})"), *inner, statement(f"{o.name}.commit()")])
                         yield "commit-inside-iteration", {node: [node.with_changes(body=block)]}
 
 
@@ -229,8 +252,8 @@ def give_to_other(f: Body) -> Made:
 
 def give_to_thread(f: Body) -> Made:
     """A thread that nobody waits for is given an object, whose relationship it reads."""
-    for name, session, body, _ in sessions(f):
-        for g in got(f, body, name) if session.kind == "sync" else ():
+    for o in sessions(f):
+        for g in got(f, o.body, o.name) if not o.is_async else ():
             unread = [each for each in members(f, g.model, "lazy", "lazy one") if f".{each}" not in code(f.function)]
             waits = any(called(one)[1] in {"join", "result", "shutdown", "exception"} for one in f.nodes)
             if unread and not g.many and not waits:
