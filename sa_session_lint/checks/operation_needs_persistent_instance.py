@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.expression import Attribute, Call, Name, Row
+from sa_session_lint.model.expression import Attribute, Await, Call, Name, Row
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.instances import OF_OBJECTS
@@ -14,7 +14,8 @@ class OperationNeedsPersistentInstance(FlowCheck):
     kinds = frozenset({"not persistent"})
 
     def fault(self, met: Met) -> None:
-        call = self.found.sketch.steps[met.step].value
+        value = self.found.sketch.steps[met.step].value
+        call = value.value if isinstance(value, Await) else value
         if not (isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name in OF_OBJECTS and isinstance(call.arguments[0], Name)):
             return
         name = call.arguments[0]
