@@ -78,6 +78,8 @@ class Engine:
                 ways = found.ways.setdefault(to, {})
                 if len(ways) >= CROWD:
                     way.simplify()
+                elif way.raising is not None:
+                    way.forget_models()  # who handles an error seldom asks for relationships
                 disjunct = way.frozen()
                 if disjunct in ways:
                     continue

@@ -114,8 +114,12 @@ class Way:
         """Forget what is known of objects: there are many ways to here already."""
         for key, value in self.env.items():
             self.env[key] = mapped(value, plain)
+        self.forget_models()
+
+    def forget_models(self) -> None:
+        """Forget of which classes sessions have given objects: it may be any."""
         for loc, state in self.heap.items():
-            if state.models:
+            if state.models and state.models != ANYTHING:
                 self.heap[loc] = state._replace(models=ANYTHING)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
