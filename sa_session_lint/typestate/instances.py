@@ -219,6 +219,9 @@ class Instances:
         if isinstance(known, Object) and known.loc not in {None, loc} and known.detached is None:
             way.become(known, swept(known, "delete", at))  # it raises where that session is open
             return
+        if isinstance(known, Object) and known.detached is not None and not way.state(loc).models.isdisjoint({known.model, SOMETHING}):
+            way.become(known, swept(known, "delete", at))  # it raises where the session has the same row as another object
+            return
         if known is None or isinstance(known, Object):
             way.meets(loc, known.model if known is not None else None)
         match known := way.env.get(name):

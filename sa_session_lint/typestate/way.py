@@ -275,8 +275,8 @@ class Way:
         if operation in {"commit", "rollback", "close", "any"}:
             for way in come_back:
                 if operation == "commit":
-                    if state.pending:
-                        way.sweep(loc, "sql", at)
+                    if state.pending or not state.expire:
+                        way.sweep(loc, "sql", at)  # what is sent may ask for the keys of what had expired
                     way.commits(loc, at)
                 elif operation == "rollback":
                     way.undoes(loc, state, at)
