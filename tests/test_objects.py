@@ -14,7 +14,7 @@ from tests.proving import VERSION
 
 pytestmark = pytest.mark.skipif(VERSION < (2, 0), reason="the model follows 2.x, as in test_differential.py")
 
-SEEDS = (1320, 1529, 2006, 2684, 3233, 7613, 8594, 31039, 32130, 478, 1199, 1435, 1993, *range(1, 300))
+SEEDS = (1320, 1529, 2006, 2684, 3233, 7613, 8594, 31039, 32130, 54518, 478, 1199, 1435, 1993, *range(1, 300))
 """First the programs that have shown an error of the model, or show one that is made on purpose."""
 CHANGED = {"commit": "keep", "rollback": "keep", "close": "keep"}
 """What happens to objects, taken for something that leaves them as they are: reads that raise are missed."""

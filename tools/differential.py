@@ -1,7 +1,7 @@
 """Random programs of session operations: what SQLAlchemy does must be a way of the model.
 
     python tools/differential.py [--programs 20000] [--seed 1] [--jobs 2]
-    python tools/differential.py --objects [--programs 50000] [--seed 1] [--jobs 2]     programs that read attributes: a read that is reported must raise
+    python tools/differential.py --objects [--programs 50000] [--seed 1] [--jobs 2]     programs that read attributes: what a rule reports must happen
 
 Prints every disagreement with its program, how often each cell of the protocol's table was compared, and the figures. Exit status 1 when there is a
 disagreement or a cell that was compared less than `--least` times.

@@ -126,7 +126,7 @@ class Instances:
         if found.model is None or found.loc is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
             return None
         what = self.of.facts.attribute(found.model, name)
-        if what is None:
+        if what is None or (found.expired is not None and found.fetched is None):  # something may have been set since
             return None
         if found.pending is not None and found.fetched is not None:
             return "unflushed read" if self.of.facts.is_generated(found.model, name) else None

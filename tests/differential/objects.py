@@ -268,7 +268,7 @@ def _run(body: str, seeds: list[int]) -> dict[int, list[set[str]]]:
         except InvalidRequestError:
             shown |= {"invalid", "sql"}  # the row is gone: it was asked for
             raise
-        if value is None:
+        if value is None or (isinstance(value, list) and None in value):
             shown.add("none")
         if len(sent) > before:
             shown.add("sql")
