@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
@@ -35,7 +37,7 @@ class CalleeEndsCallersTransaction(FlowCheck):
                 end = met.related
                 if caller is None or end is None or end.path != self.file.path or end in seen or not self.holds(node, self.at(end)):
                     continue
-                if self.is_item_by_item(outline, around, caller, met):
+                if self.is_item_by_item(outline, around, caller, met) or self.is_told(outline, around, caller, met, end):
                     continue
                 seen.add(end)
                 ending = self.at(end)
@@ -52,11 +54,32 @@ class CalleeEndsCallersTransaction(FlowCheck):
         loops = outline.loops(around, call_at(caller.sketch.steps[met.step]))
         return write is not None and write.path == outline.path and any(isinstance(loop, cst.For) and path_between(loop, outline.nodes[write.at]) for loop in loops)
 
+    def is_told(self, outline: Outline, around: Scope, caller: Followed, met: Met, end: Place) -> bool:
+        """Whether a rollback belongs to the handling of an error of which the caller is told, and gives up: `if error := add(session): return error`."""
+        call = self.expression(self.at(end))
+        if not (isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name == "rollback" and end.at in self.around.in_handlers):
+            return False
+        made = outline.nodes[call_at(caller.sketch.steps[met.step])]
+        for outer, inner in pairwise((*path_between(outline.nodes[around.at], made), made)):
+            if isinstance(outer, cst.If) and inner is outer.test:
+                return _leaves(outer)
+            if isinstance(outer, cst.IndentedBlock) and isinstance(inner, cst.SimpleStatementLine):
+                after = next(iter(outer.body[outer.body.index(inner) + 1 :]), None)
+                names = {each.target.value for line in inner.body if isinstance(line, cst.Assign) for each in line.targets if isinstance(each.target, cst.Name)}
+                return isinstance(after, cst.If) and reads_any(after.test, names) and _leaves(after)
+        return False
+
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether the end of the transaction hangs on a parameter, or on what was taken out of one: `commit = kw.pop("commit", False)`."""
         names = {parameter.name for parameter in self.around.parameters}
         names |= {name for name, bindings in self.around.bindings.items() if any(_root(_looked_into(binding.value)) in names for binding in bindings)}
         return any(reads_any(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
+
+
+def _leaves(branch: cst.If) -> bool:
+    """Whether a branch ends the function."""
+    last = branch.body.body[-1] if branch.body.body else None
+    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], (cst.Return, cst.Raise))
 
 
 def _ends(scope: Scope, node: cst.FunctionDef) -> bool:
