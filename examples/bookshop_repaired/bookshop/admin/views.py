@@ -11,8 +11,10 @@ views = Blueprint("admin", __name__, url_prefix="/admin")
 def add_book() -> tuple[Response, int]:
     book = Book(**request.get_json())
     ScopedSession.add(book)
+    ScopedSession.flush()
+    answer = jsonify(id=book.id)
     ScopedSession.commit()
-    return jsonify(id=book.id), 201
+    return answer, 201
 
 
 @views.get("/books")
@@ -29,8 +31,9 @@ def set_price(book_id: int) -> Response:
     book.price = request.get_json()["price"]
     if book.price < book.cost:
         abort(400, "we do not sell below cost")
+    answer = jsonify(id=book.id, price=book.price)
     ScopedSession.commit()
-    return jsonify(id=book.id, price=book.price)
+    return answer
 
 
 @views.get("/orders")
@@ -45,5 +48,6 @@ def take_payment(order_id: int) -> Response:
     if order is None:
         abort(404)
     order.status = "paid"
+    answer = jsonify(id=order.id, status=order.status)
     ScopedSession.commit()
-    return jsonify(id=order.id, status=order.status)
+    return answer
