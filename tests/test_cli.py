@@ -38,7 +38,7 @@ def cli(*arguments: str, stdin: str | bytes | None = None) -> Any:
         runner = CliRunner(mix_stderr=False)  # type: ignore[call-arg]  # before click 8.2
     except TypeError:
         runner = CliRunner()
-    result = runner.invoke(main, arguments, input=stdin)
+    result = runner.invoke(main, arguments, input=stdin, env={"COLUMNS": None})  # as wide as where nobody looks, also where the tests run side by side
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
