@@ -11,6 +11,7 @@ from sa_session_lint.typestate.verdict import firsts
 
 class SessionHeldAcrossRequest(WaitCheck):
     rule = "session-held-across-request"
+    long = False
 
     def wanted(self, waits: dict[Met, list[int]]) -> Iterable[Met]:
         """The first of the slow calls, where none of them is long."""

@@ -11,6 +11,7 @@ from sa_session_lint.typestate.verdict import firsts
 
 class SessionHeldAcrossSlowCall(WaitCheck):
     rule = "session-held-across-slow-call"
+    long = True
 
     def wanted(self, waits: dict[Met, list[int]]) -> Iterable[Met]:
         """The first long one for which a connection is held."""

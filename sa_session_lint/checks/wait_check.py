@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
@@ -16,10 +17,15 @@ from sa_session_lint.typestate.verdict import comes_again, firsts, waits_in
 
 
 class WaitCheck(FlowCheck):
-    """Base of the checks of slow calls during which a connection is held; `wanted` says which of them a rule speaks of."""
+    """Base of the checks of slow calls during which a connection is held; `wanted` says which of them a rule speaks of, `long` whether they are long."""
+
+    long: ClassVar[bool]
 
     def function(self, found: Followed) -> None:
-        waits = {met: steps for met, steps in waits_in(found).items() if self.is_minded(met)}
+        waits = waits_in(found)
+        if all(self.is_long(met) is not self.long for met in waits):
+            return
+        waits = {met: steps for met, steps in waits.items() if self.is_minded(met)}
         if not waits or takes_lock(self.index, self.around, self.file.path):
             return
         seen: set[int] = set()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model.expression import Imported
+from sa_session_lint.project.importing import spelled_imports
 
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
+_BINDING = rb"(?m)^(?:(?:async[ \t]+)?def[ \t]+|class[ \t]+|)%s[ \t]*[=:(]"
 _DYNAMIC = (b"globals()", b"__getattr__", b"sys.modules", b"exec(", b"setattr(")
 
 
@@ -19,14 +22,18 @@ def is_importable(index: Index, path: str, depth: int = 3) -> bool:
 
 
 def _is_importable(index: Index, path: str, depth: int) -> bool:
-    found = index.outline(path) if depth and path.endswith(".py") else None
-    bindings = (binding for each in found.module.bindings.values() for binding in each) if found is not None else ()
-    for imported in (binding.value for binding in bindings if binding.sure and isinstance(binding.value, Imported)):
-        if imported.name is not None:
-            other = index.modules.find(imported.module, imported.level, path)
-            if other is not None and (imported.level or _is_own(imported.module, other, path)) and not (_has(index, other, imported, path) and is_importable(index, other, depth - 1)):
-                return False
-    return True
+    if not depth or not path.endswith(".py"):
+        return True
+    failing = {imported for imported in spelled_imports(index, path) if _fails(index, imported, path, depth)}
+    found = index.outline(path) if failing else None
+    return found is None or not any(binding.sure and binding.value in failing for each in found.module.bindings.values() for binding in each)
+
+
+def _fails(index: Index, imported: Imported, path: str, depth: int) -> bool:
+    other = index.modules.find(imported.module, imported.level, path) if imported.name is not None else None
+    if other is None or not (imported.level or _is_own(imported.module, other, path)):
+        return False
+    return not (_has(index, other, imported, path) and is_importable(index, other, depth - 1))
 
 
 def makes_names(data: bytes) -> bool:
@@ -44,7 +51,8 @@ def _is_own(module: str, other: str, importer: str) -> bool:
 def _has(index: Index, path: str, imported: Imported, importer: str) -> bool:
     """Whether a module has a name, or a module of that name in it; one that makes its names as it runs may have any."""
     inner = f"{imported.module}.{imported.name}" if imported.module else str(imported.name)
-    found, data = index.outline(path), index.data(path) or b""
-    if found is None or found.stars or makes_names(data) or index.modules.find(inner, imported.level, importer) is not None:
+    data = index.data(path) or b""
+    if makes_names(data) or index.modules.find(inner, imported.level, importer) is not None or re.search(_BINDING % re.escape(str(imported.name).encode()), data):
         return True
-    return imported.name in found.module.bindings
+    found = index.outline(path)
+    return found is None or bool(found.stars) or imported.name in found.module.bindings

@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Expression, Name
+from sa_session_lint.model.expression import Attribute, Call, Expression, Imported, Name
 from sa_session_lint.model.value import External, Made
+from sa_session_lint.project.importing import spelled_imports
 from sa_session_lint.project.modules import is_aside, is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.usage import called_name, names_module
@@ -88,17 +89,17 @@ def importers(index: Index, path: str) -> tuple[str, ...]:
 
 def _imports(index: Index, file: str, path: str) -> bool:
     """Whether a file imports a module, or something of its name that is not found elsewhere; in a file that cannot be read any mention may do so."""
+    if not any(_may_import(index, what, file, path) for what in spelled_imports(index, file)):
+        return False
     found = index.outline(file)
-    if found is None:
-        return True
-    name = stem(path)
-    for what in (*found.imports, *found.stars):
-        module = index.modules.find(what.module, what.level, file)
-        if module == path or (module is not None and names_module(index, what, file, path)):
-            return True
-        if module is None and name in {what.name, what.module.rpartition(".")[2]}:
-            return True
-    return False
+    return found is None or any(_may_import(index, what, file, path) for what in (*found.imports, *found.stars))
+
+
+def _may_import(index: Index, what: Imported, file: str, path: str) -> bool:
+    module, name = index.modules.find(what.module, what.level, file), stem(path)
+    if module is None:
+        return name in {what.name, what.module.rpartition(".")[2]}
+    return module == path or (what.name == name and names_module(index, what, file, path))
 
 
 def _is_spelled(index: Index, path: str) -> bool:

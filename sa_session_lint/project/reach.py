@@ -120,9 +120,8 @@ def _is_job(index: Index, outline: Outline, scope: Scope) -> bool:
     if any(called_name(each.function if isinstance(each, Call) else each) in _JOBS for each in scope.decorators):
         return True
     adding = {(found.path, _unit_of(found, at)) for found, at, call in index.calls_with("add_job", scope.name) if called_name(call.function) == "add_job"}
-    called = {(found.path, _unit_of(found, at)) for found, at, _ in callers(index, outline.path, scope)}
     named = {(one.path, one.unit) for one in mentions(index, scope.name) if one.how != "text" and not is_test(one.path)}
-    return bool(named) and named <= adding and named.isdisjoint(called)
+    return bool(named) and named <= adding and all((found.path, _unit_of(found, at)) not in named for found, at, _ in callers(index, outline.path, scope))
 
 
 def _is_unsent(index: Index, outline: Outline, scope: Scope) -> bool:
@@ -223,8 +222,8 @@ def _is_called_from_outside(index: Index, outline: Outline, scope: Scope) -> boo
 
 def _is_offered(index: Index, outline: Outline, scope: Scope) -> bool:
     """Whether a package offers a class that inherits from another, so that it can be asked for by a name that only a table or a setting has."""
-    packages = [index.outline(file) for file in importers(index, outline.path) if file.endswith("__init__.py")]
-    return bool(scope.bases) and any(found is not None and (found.stars or any(what.name == scope.name for what in found.imports)) for found in packages)
+    packages = [index.outline(file) for file in importers(index, outline.path) if file.endswith("__init__.py")] if scope.bases else []
+    return any(found is not None and (found.stars or any(what.name == scope.name for what in found.imports)) for found in packages)
 
 
 def _is_open(index: Index, outline: Outline, owner: Scope) -> bool:

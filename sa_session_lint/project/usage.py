@@ -40,7 +40,8 @@ def callers(index: Index, path: str, scope: Scope) -> tuple[tuple[Outline, Scope
 
     def search() -> tuple[tuple[Outline, Scope, Call], ...]:
         word = scope.owner.name if scope.owner is not None else stem(path)
-        files = [path, *(f for f in index.files_with(scope.name, word) if f != path)]
+        calling = re.compile(rb"(?<!\w)" + re.escape(scope.name.encode()) + rb"[\s\\]*\(")
+        files = [path, *(f for f in index.files_with(scope.name, word) if f != path and calling.search(index.data(f) or b""))]
         return tuple(
             (found, function, call)
             for found, function, call in _calls(index, files)

@@ -34,7 +34,7 @@ from sa_session_lint.typestate.state import (
     renamed,
 )
 from sa_session_lint.typestate.summaries import CALLERS, Case
-from sa_session_lint.typestate.way import Way, swept
+from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.engine import Engine
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 BESIDE = frozenset({"shared", "closed while lent", "to process"})
 """Faults of sessions that somebody else has as well: what goes with them is where that one was started."""
 
+OF_LOADED = frozenset({"lazy read", "async read"})
+"""Faults of objects of which a query has not loaded enough."""
 
 
 class Invocation:
@@ -92,7 +94,8 @@ class Invocation:
             slots[loc] = loc if loc[0] == "ambient" else ("slot", len(slots))
         owners = {loc: way.state(loc) for loc in reach}
         held = {each.loc for value in way.env.values() for each in objects_in(value)}
-        heap = {slots[loc]: _handed(state, loc in held or state.swept is not None) for loc, state in owners.items()}
+        models = {loc: frozenset(each.model for value in env.values() for each in objects_in(value) if each.loc == loc and each.model is not None) for loc in reach}
+        heap = {slots[loc]: _handed(state, loc in held or state.swept is not None, models[loc]) for loc, state in owners.items()}
         wanted = self.engine.transfer(sketch).wanted.get(sketch.start if resume is None else resume, set())
         passed = list(dict.fromkeys(value for value in env.values() if isinstance(value, Object)))
         env = {name: replace(value, at=Place(SLOT, passed.index(value))) if isinstance(value, Object) else value for name, value in env.items()}
@@ -135,6 +138,7 @@ class Invocation:
                         each.make_room(named)
                     each.heap[named] = state if state.unsaved is None else state._replace(unsaved=at)
             value = mapped(renamed(case.value, names), lambda found: replace(found, at=passed[found.at.at].at if found.at is not None and found.at.path == SLOT else at))
+            value = mapped(value, lambda found: _met_before(found, owners))
             for loc in locs_in(value):
                 state = each.state(loc)
                 if loc not in reach and loc[0] == "in" and state.owner in {"here", "returned"}:
@@ -144,6 +148,8 @@ class Invocation:
             for kind, loc, related in effect.faults:
                 if loc in back:
                     own = owners[back[loc]]
+                    if own.models and kind in OF_LOADED:
+                        continue  # what the session has given before may have loaded more
                     if kind in SOMETIMES and own.txn not in LEADING[kind]:
                         continue  # what went before happened in the called function as well
                     if kind in {"lost", "ended by callee"}:
@@ -316,13 +322,24 @@ def _loses(state: SessionState, now: SessionState) -> bool:
     return state.unsaved is not None and state.owner == "with" and now.unsaved is None and now.closed is not None and not now.saved
 
 
-def _handed(state: SessionState, has_objects: bool) -> SessionState:
-    """A caller's session as a callee sees it."""
+def _handed(state: SessionState, has_objects: bool, models: frozenset[Class]) -> SessionState:
+    """A caller's session as a callee sees it, with objects of these classes: what else it has given is told when the call comes back."""
     halfway = state.halfway or state.unsaved is not None or "begin" in state.blocks
     unsaved, closed, poisoned = (None if place is None else CALLERS for place in (state.unsaved, state.closed, state.poisoned))
     return state._replace(
         unsaved=unsaved, closed=closed, poisoned=poisoned, owner="parameter", opened=None, given_back=False, saved=False, halfway=halfway, ended=None, worked=False, swept=() if has_objects else None,
+        models=models,
     )
+
+
+def _met_before(found: Object, owners: dict[Loc, SessionState]) -> Object:
+    """An object that a call gives, as its caller knows it: of a class of which the session has given some before it may have more loaded, and may be deleted."""
+    own = owners.get(found.loc) if found.loc is not None and found.loaded else None
+    if own is None or (found.at is not None and found.at.path == SLOT):
+        return found
+    if not own.models.isdisjoint({found.model, found.first, SOMETHING}):
+        found = replace(found, fetched=None)
+    return replace(found, gone=True) if DELETED in own.models else found
 
 
 def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState:
@@ -342,6 +359,7 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
         owner=owner, opened=own.opened, given_back=own.given_back or state.given_back, unsaved=unsaved,
         closed=own.closed if state.closed == CALLERS else state.closed, poisoned=own.poisoned if state.poisoned == CALLERS else state.poisoned,
         halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked), swept=own.swept,
+        models=own.models | state.models,
     )  # fmt: skip
 
 
