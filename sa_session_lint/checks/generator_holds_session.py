@@ -27,7 +27,11 @@ class GeneratorHoldsSession(FlowCheck):
             self.report(self.node(met.step), self.trail(met.step, met.disjunct, met.loc), name=name, function=self.around.name)
 
     def fault(self, met: Met) -> None:
-        self.held.append(met)
+        """Kept are rows that are given one after the other; a yield that comes once is a stage of some work, after which the consumer comes back at once."""
+        node = self.node(met.step)
+        around = self.around_of(self.file.outline.nodes[self.around.at], node)
+        if (isinstance(node, cst.Yield) and isinstance(node.value, cst.From)) or any(isinstance(outer, (cst.For, cst.While)) for outer in around):
+            self.held.append(met)
 
     def is_collection(self) -> bool:
         """Whether it is how a collection gives what it has fetched already: those are gone through at once, by `list(...)` or by `in`."""
