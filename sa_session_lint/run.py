@@ -257,14 +257,14 @@ def _body(source: Source, block: cst.CSTNode) -> Span:
 
 
 def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
-    """Whether it is about lifetime in code that never runs, that only a script runs, or that runs once at the start of a program."""
+    """Whether it is in code that never runs, or about lifetime in code that only a script runs, or that runs once at the start of a program."""
     line = finding.span.line
+    around = [(outline, scope) for scope in _around(index, outline, line)]
     tags = config.SCOPE_TAGS & set(entry.tags)
     if not tags:
-        return False
+        return any(is_left_over(index, found, scope) for found, scope in around)
     if any(block.line <= line <= block.end_line for block in scripts):
         return True
-    around = [(outline, scope) for scope in _around(index, outline, line)]
     callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]
     if any(is_left_over(index, found, scope) or serves_commands(index, found, scope) for found, scope in (*around, *callers)):
         return True
