@@ -46,7 +46,7 @@ class ReadCheck(FlowCheck):
         """The read that a fault stands for."""
         transfer = engine_of(self.index).transfer(self.found.sketch)
         reads = transfer.instances.reads(self.found.sketch.steps[met.step], Way(met.disjunct))
-        return next((read for read in reads if read.kind == met.kind and read.of.loc == met.loc), None)
+        return next((read for read in reads if read.kind == met.kind and (read.of.copy or read.of.loc) == met.loc), None)
 
     def nodes(self, node: cst.CSTNode, expression: Expression) -> Iterator[cst.BaseExpression]:
         """The syntax of an attribute or name within that of a step, in the order of the text."""
