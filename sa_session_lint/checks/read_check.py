@@ -55,6 +55,8 @@ class ReadCheck(FlowCheck):
                 yield node
             case cst.Name(value=name), Name(wanted) if name == wanted:
                 yield node
+            case cst.BaseExpression(), _ if self.expression(node) is expression:  # in a comprehension: a name for each of what it goes through
+                yield node
         for child in children(node):
             yield from self.nodes(child, expression)
 

@@ -22,6 +22,7 @@ from sa_session_lint.project.mapping import attribute, computed, is_column, is_g
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.reading import uses_of
+from sa_session_lint.project.serialising import serialised
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import sketch
 from sa_session_lint.project.slowness import waits
@@ -105,6 +106,9 @@ class ProjectFacts:
 
     def dumps(self, model: Class, name: str) -> bool:
         return self.method(model, name) is None and self.index.once(("sqlmodel", model), lambda: is_sqlmodel(self.index, model))
+
+    def serialised(self, schema: Class) -> tuple[str, ...]:
+        return serialised(self.index, schema)
 
     def is_generated(self, model: Class, name: str) -> bool:
         return self.index.once(("generated", model, name), lambda: is_generated(self.index, model, name))

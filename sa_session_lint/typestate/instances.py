@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
+    """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError, as does "serialised read", either of them by pydantic;
     so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
@@ -42,7 +42,7 @@ class Read(NamedTuple):
     name: str = ""
 
 
-RAISING = frozenset({"expired read", "lazy read", "async read", "merged read"})
+RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read"})
 """The kinds of reads after which nothing comes."""
 
 
@@ -75,6 +75,7 @@ class Instances:
                 self.loaded(found, expression.name, kind, way)
         if step.op == "call" and isinstance(step.value, Call):
             yield from self.dumped(step.value, way)
+            yield from self.validated(step.value, way)
             yield from self.read_in(step.value, way)
 
     def dumped(self, call: Call, way: Way) -> Iterator[Read]:
@@ -87,6 +88,21 @@ class Instances:
             held = self.of.evaluate(call.function.value, way)
             if isinstance(held, Object) and held.model is not None and is_expired(held) and self.of.facts.dumps(held.model, call.function.name):
                 yield Read(call.function, call.function.value, held, "__dict__", "expired dump")
+
+    def validated(self, call: Call, way: Way) -> Iterator[Read]:
+        """What `UserOut.model_validate(user)` reads of an object that nothing is loaded of any more."""
+        if call.arguments and isinstance(call.function, Attribute) and call.function.name in v.VALIDATING_METHODS:
+            held, schema = self.of.evaluate(call.arguments[0], way), self.of.value(call.function.value)
+            if isinstance(held, Object) and isinstance(schema, Class) and (read := self.serialised(call.arguments[0], held, schema, way)) is not None:
+                yield read
+
+    def serialised(self, expression: Expression, found: Object, schema: Class, way: Way) -> Read | None:
+        """The first attribute that cannot be read of an object when it becomes a model of pydantic."""
+        for attribute in self.of.facts.serialised(schema):
+            kind = self.kind(found, attribute, way)
+            if kind in RAISING:
+                return Read(expression, expression, found, attribute, "serialised read" if kind in {"expired read", "lazy read"} else kind)
+        return None
 
     def read_in(self, call: Call, way: Way) -> Iterator[Read]:
         """What a function of the project reads of the objects that it is given, or the method of one, if it has no session to load them with."""
