@@ -13,7 +13,7 @@ from sa_session_lint.checks.read_check import ReadCheck
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.serialising import response_of
 from sa_session_lint.project.tracking import engine_of
-from sa_session_lint.typestate.followed import Followed
+from sa_session_lint.typestate.followed import SOMETIMES, Followed
 from sa_session_lint.typestate.instances import Read
 from sa_session_lint.typestate.state import Known, Object, each_of
 from sa_session_lint.typestate.way import Way
@@ -37,5 +37,6 @@ class ResponseCheck(ReadCheck):
                 reads.setdefault(step, []).append(instances.serialised(expression, held, schema, Way(disjunct)) if isinstance(held, Object) else None)
         for step, met in reads.items():
             node = self.node(step)
-            if None not in met and (read := met[0]) is not None and read.kind in self.kinds and isinstance(node, cst.Return) and node.value is not None:
+            read = next((each for each in met if each is not None and (None not in met or each.kind in SOMETIMES)), None)
+            if read is not None and read.kind in self.kinds and self.counts(read) and isinstance(node, cst.Return) and node.value is not None:
                 self.report(node.value, self.stations(read), name=self.code(node.value), attribute=read.attribute)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError, as does "serialised read", either of them by pydantic;
-    so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, as does "stale read" of what an UPDATE has set; "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -42,7 +42,7 @@ class Read(NamedTuple):
     name: str = ""
 
 
-RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read"})
+RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read", "stale read"})
 """The kinds of reads after which nothing comes."""
 
 
@@ -155,6 +155,8 @@ class Instances:
         state = way.heap.get(found.loc)
         if state is None or found.new:
             return None
+        if found.sent is not None and found.expired is None and state.kind == "async" and name in self.of.facts.renewed(found.model):
+            return "stale read"
         if found.expired is not None:
             return "async read" if state.kind == "async" and what != "lazy one" else "reload" if state.kind == "sync" and what == "column" else None
         return "async read" if state.kind == "async" and what in {"lazy", "deferred"} and self.is_unloaded(found, name, way) else None
@@ -194,6 +196,13 @@ class Instances:
             way.sweep(found.loc, "sql", PLACE, found.model if what == "column" else None)  # its row alone, and what is loaded with that
 
 
+    def sends(self, found: Object, at: Place, way: Way) -> None:
+        """A column of an object is set: when that is sent, the database may set others by itself. https://docs.sqlalchemy.org/en/20/orm/extensions/asyncio.html#preventing-implicit-io-when-using-asyncsession"""
+        state = way.heap.get(found.loc) if found.loc is not None else None
+        if state is not None and state.kind == "async" and found.detached is None and found.model is not None and found.pending is None and not found.new:
+            if self.of.facts.renewed(found.model):
+                way.become(found, replace(found, unsent=at, sent=None))
+
     def made(self, model: Class | None, call: Call) -> Object:
         """A new object; what its constructor is given by name is set."""
         plain = model is not None and not call.arguments and all(key is not None for key, _ in call.keywords) and self.of.facts.method(model, "__init__") is None
@@ -219,7 +228,7 @@ class Instances:
             self.copied(call, loc, at, way)
         elif name == "refresh":
             for each in held:
-                way.loads(each, replace(each, expired=None, fetched=None))
+                way.loads(each, replace(each, expired=None, fetched=None, unsent=None, sent=None))
         elif name == "expire_all":
             way.sweep(loc, "expire", at)
         elif name == "expire":

@@ -125,7 +125,7 @@ class Transfer(Values):
             return
         for read in self.instances.reads(step, way):
             if read.kind is not None and (of := read.of.copy or read.of.loc) is not None:
-                way.faults.append((read.kind, of, read.of.merged or read.of.pending or read.of.detached or read.of.expired))
+                way.faults.append((read.kind, of, read.of.merged or read.of.pending or read.of.detached or read.of.expired or read.of.sent))
                 if read.kind in RAISING:  # nothing comes after it
                     way.clear()
                     way.raising = "other"
@@ -311,7 +311,8 @@ class Transfer(Values):
             return
         way.wrote(changed.loc, self.place(at))
         if way.state(changed.loc).unsaved == self.place(at):
-            way.env[name] = replace(changed, written=self.place(at))
+            way.env[name] = changed = replace(changed, written=self.place(at))
+        self.instances.sends(changed, self.place(at), way)
 
     def stored(self, value: Abstract, way: Way, at: int) -> None:
         """A value outlives the function under another name."""
