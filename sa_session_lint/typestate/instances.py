@@ -20,7 +20,7 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Instance, Place
-from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, objects_in
+from sa_session_lint.typestate.state import PLACE, Group, Loc, Object, Record, locs_in, objects_in
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept, uncopied
 
 if TYPE_CHECKING:
@@ -262,6 +262,10 @@ class Instances:
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
                 way.become(known, fresh)
                 way.env[name] = fresh
+            case Group():
+                for each in objects_in(known):
+                    if each.detached is not None:
+                        way.become(each, swept(each, "delete", at))
             case None:
                 way.env[name] = Object(None, loc, at=at)
 
