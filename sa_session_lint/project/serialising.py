@@ -54,14 +54,16 @@ def _fields(index: Index, schema: Class, depth: int) -> dict[str, None] | None:
 
 
 def response_of(index: Index, scope: Scope, path: str) -> tuple[Class, bool] | None:
-    """The model of the response of a route of FastAPI, and whether it is a list of such."""
+    """The model of the response of a route of FastAPI, and whether it is a list of such; None where something else may have the object first."""
     found = index.outline(path)
     around = scope.parent or (found.module if found is not None else scope)
+    models: list[tuple[Class, bool] | None] = []
     for decorator in scope.decorators:
         route = index.value(decorator.function, around, path) if isinstance(decorator, Call) else None
-        if isinstance(decorator, Call) and isinstance(route, Method) and kinds_of(index, route.receiver) & v.ASGI_APPS and route.name in v.ROUTE_METHODS:
-            return _model(index, decorator.keyword("response_model") or scope.result, around, path)
-    return None
+        if not isinstance(decorator, Call) or not isinstance(route, Method) or route.name not in v.ROUTE_METHODS or not kinds_of(index, route.receiver) & v.ASGI_APPS:
+            return None
+        models.append(_model(index, decorator.keyword("response_model") or scope.result, around, path))
+    return models[0] if models else None
 
 
 def _model(index: Index, expression: Expression | None, scope: Scope, path: str) -> tuple[Class, bool] | None:
