@@ -97,7 +97,11 @@ class Instances:
                 yield read
 
     def serialised(self, expression: Expression, found: Object, schema: Class, way: Way) -> Read | None:
-        """The first attribute that cannot be read of an object when it becomes a model of pydantic."""
+        """The first attribute that cannot be read of an object when it becomes a model of pydantic. That under asyncio a commit expires all is the fault of whoever
+        made its session so."""
+        state = way.state(found.loc) if found.loc is not None else None
+        if state is None or (state.kind == "async" and found.detached is None and found.expired is not None and not found.undone):
+            return None
         for attribute in self.of.facts.serialised(schema):
             kind = self.kind(found, attribute, way)
             if kind in RAISING:
