@@ -261,7 +261,7 @@ class Instances:
             case Object() if known.loc is not None:
                 for each in {each for value in way.env.values() for each in objects_in(value) if each != known and each.model == known.model and each.detached is not None}:
                     way.become(each, swept(each, "delete", at))  # it may be the same one
-                way.become(known, replace(uncopied(known), loc=loc, written=None, expired=None, detached=None, fetched=None, unsent=None))
+                way.become(known, replace(uncopied(known), loc=loc, written=None, expired=None, detached=None, fetched=None))
             case Object():
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
                 way.become(known, fresh)
