@@ -82,7 +82,7 @@ def test_values_import_nothing_of_ours() -> None:
     assert ours(MODULES["finding"]) == ours(MODULES["scan"]) == ours(MODULES["visit_order"]) == set()
 
 
-BASES = {"checks.check", "checks.flow_check", "checks.read_check", "checks.wait_check"}
+BASES = {"checks.check", "checks.flow_check", "checks.read_check", "checks.response_check", "checks.wait_check"}
 
 
 def test_checks_never_import_one_another() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sa_session_lint.checks.read_check import ReadCheck
+from sa_session_lint.checks.response_check import ResponseCheck
 
 
-class AsyncLazyLoad(ReadCheck):
+class AsyncLazyLoad(ResponseCheck):
     kinds = frozenset({"async read"})

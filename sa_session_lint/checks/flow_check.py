@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import ClassVar
 
 import libcst as cst
@@ -17,7 +17,7 @@ import libcst as cst
 from sa_session_lint.checks.check import Check
 from sa_session_lint.finding import Note
 from sa_session_lint.flow.graph import RETURNED
-from sa_session_lint.model.expression import Attribute, Call
+from sa_session_lint.model.expression import Attribute, Call, Name, Row
 from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.model.value import Made, Place
 from sa_session_lint.model.vocabulary import ENDLESS
@@ -166,6 +166,13 @@ class FlowCheck(Check):
             found.append(here)
             here = next((child for child in children(here) if child is inner or self.holds(child, inner)), None)
         return found
+
+    def is_elsewhere(self, name: str, but: Container[int]) -> bool:
+        """Whether somebody else is given an object, who may have added it: another object takes it along. `but` are the calls that do not count."""
+        given = [part for call in self.around.calls if call.at not in but for part in (*call.arguments, *(value for _, value in call.keywords))]
+        given += [store.value for store in self.around.stores]
+        given += [binding.value for bindings in self.around.bindings.values() for binding in bindings]
+        return any(part == Name(name) or (isinstance(part, Row) and Name(name) in part.items) for part in given)
 
     def names(self, disjunct: Disjunct, loc: Loc) -> set[str]:
         """The names under which a session goes on a way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
-from sa_session_lint.model.expression import Attribute, Await, Call, Name, Row
+from sa_session_lint.model.expression import Attribute, Await, Call, Name
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.instances import OF_OBJECTS
@@ -21,17 +21,10 @@ class OperationNeedsPersistentInstance(FlowCheck):
         name = call.arguments[0]
         if is_aside(self.file.path):
             return
-        if met.related is None and self.is_elsewhere(name, call):
+        if met.related is None and self.is_elsewhere(name.name, {call.at}):
             return
         node = self.node(met.step)
         held = met.disjunct.env.mapping.get(name.name)
         pending = isinstance(held, Object) and held.pending is not None
         state = "is added, but not flushed" if pending else "was never added" if met.related is None else "is detached since its session was closed"
         self.report(node, [self.note(met.related, "added here" if pending else "its session is closed here")], call=self.code(node), name=name.name, state=state)
-
-    def is_elsewhere(self, name: Name, but: Call) -> bool:
-        """Whether somebody else is given an object, who may have added it: another object takes it along."""
-        given = [part for call in self.around.calls if call.at != but.at for part in (*call.arguments, *(value for _, value in call.keywords))]
-        given += [store.value for store in self.around.stores]
-        given += [binding.value for bindings in self.around.bindings.values() for binding in bindings]
-        return any(name == part or (isinstance(part, Row) and name in part.items) for part in given)

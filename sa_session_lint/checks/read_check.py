@@ -34,7 +34,7 @@ class ReadCheck(FlowCheck):
 
     def fault(self, met: Met) -> None:
         read = self.read(met) if not is_aside(self.file.path) else None  # a test that reads what cannot be read fails at once, and so tells by itself
-        if read is None or (self.undone is not None and read.of.undone is not self.undone):
+        if read is None or not self.counts(read) or (self.undone is not None and read.of.undone is not self.undone):
             return
         node = next(self.nodes(self.node(met.step), read.expression), None)
         if node is None or self.is_expected(node):
@@ -42,11 +42,15 @@ class ReadCheck(FlowCheck):
         owner = node.value if isinstance(node, cst.Attribute) and read.owner is not read.expression else node
         self.report(node, self.stations(read), name=self.code(owner), attribute=read.attribute)
 
+    def counts(self, read: Read) -> bool:
+        """Whether nothing else in the function speaks against a read."""
+        return True
+
     def read(self, met: Met) -> Read | None:
         """The read that a fault stands for."""
         transfer = engine_of(self.index).transfer(self.found.sketch)
         reads = transfer.instances.reads(self.found.sketch.steps[met.step], Way(met.disjunct))
-        return next((read for read in reads if read.kind == met.kind and read.of.loc == met.loc), None)
+        return next((read for read in reads if read.kind == met.kind and (read.of.copy or read.of.loc) == met.loc), None)
 
     def nodes(self, node: cst.CSTNode, expression: Expression) -> Iterator[cst.BaseExpression]:
         """The syntax of an attribute or name within that of a step, in the order of the text."""
@@ -54,6 +58,8 @@ class ReadCheck(FlowCheck):
             case cst.Attribute(value=owner, attr=cst.Name(value=name)), Attribute(inner, wanted) if name == wanted and self.expression(owner) == inner:
                 yield node
             case cst.Name(value=name), Name(wanted) if name == wanted:
+                yield node
+            case cst.BaseExpression(), _ if self.expression(node) is expression:  # in a comprehension: a name for each of what it goes through
                 yield node
         for child in children(node):
             yield from self.nodes(child, expression)
@@ -69,6 +75,7 @@ class ReadCheck(FlowCheck):
             (read.of.at if read.of.pending is None else None, "comes from here"),
             (read.of.pending, "added here, and not flushed since"),
             (read.of.expired, "rolled back here, which expires it" if read.of.undone else "expires here"),
+            (read.of.sent, "the UPDATE is sent here"),
             (read.of.detached, "its session is closed here"),
         ]
         notes = [self.note(place, text) for place, text in marks if place is not None]

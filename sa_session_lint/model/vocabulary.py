@@ -237,6 +237,8 @@ CONSUMERS = frozenset({"builtins.list", "builtins.tuple", "builtins.set", "built
 
 DUMPING = frozenset({"builtins.vars", "fastapi.encoders.jsonable_encoder"})
 """Functions that take what is in the `__dict__` of an object for all that it has."""
+VALIDATING_METHODS = frozenset({"model_validate", "from_orm"})
+"""Class methods of pydantic that read an object: https://docs.pydantic.dev/latest/concepts/models/#arbitrary-class-instances"""
 DUMPING_METHODS = frozenset({"model_dump", "model_dump_json", "dict", "json"})
 """Methods of an SQLModel that do so: https://sqlmodel.tiangolo.com/tutorial/automatic-id-none-refresh/"""
 

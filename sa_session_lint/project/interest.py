@@ -50,7 +50,10 @@ def has_session(index: Index, scope: Scope, path: str) -> bool:
 
 
 def gets_objects(index: Index, scope: Scope, path: str) -> bool:
-    """Whether a function keeps what a function gives that opens a session: objects of that, perhaps."""
+    """Whether a function keeps what a function gives that opens a session, objects of that, perhaps; or gives it to a framework, which reads it."""
+    given = [each.value.value if isinstance(each.value, Await) else each.value for each in scope.returns] if scope.decorators else []
+    if any(isinstance(value, Call) and opens(index, value, scope, path) for value in given):
+        return True
     for bindings in scope.bindings.values():
         for binding in bindings:
             value = binding.value.value if isinstance(binding.value, (Await, Each)) else binding.value

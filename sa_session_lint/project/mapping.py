@@ -123,6 +123,44 @@ def is_generated(index: Index, model: Class, name: str) -> bool:
     return isinstance(key, Call) and _maps(key) and key.keyword("primary_key") == Const(True) and key.keyword("default_factory") is key.keyword("sa_column") is None
 
 
+def renewed(index: Index, model: Class) -> frozenset[str]:
+    """The columns of a mapped class that the database sets whenever a row is changed, `Column(..., onupdate=func.now())`, and that no RETURNING loads then.
+    https://docs.sqlalchemy.org/en/20/orm/mapping_api.html#sqlalchemy.orm.Mapper.params.eager_defaults"""
+    return _renewed(index, model, _BASES) or frozenset()
+
+
+def _renewed(index: Index, model: Class, depth: int) -> frozenset[str] | None:
+    """The same; None where all that an UPDATE sets may be loaded."""
+    found = index.outline(model.path)
+    if found is None or not depth:
+        return frozenset()
+    scope = found.scopes[model.qualname]
+    options = [binding.value for binding in scope.bindings.get("__mapper_args__", ())]
+    if any(not isinstance(each, Table) or any(key == Const("eager_defaults") for key, _ in each.items) for each in options):
+        return None
+    names = frozenset(name for name, bindings in scope.bindings.items() if any(_is_renewed(index, each.value, scope, model.path) for each in bindings))
+    for base in scope.bases:
+        value = index.value(base, scope.parent or found.module, model.path)
+        above = _renewed(index, value, depth - 1) if isinstance(value, Class) and value != model else frozenset()
+        if above is None:
+            return None
+        names |= above - scope.bindings.keys()
+    return names
+
+
+def _is_renewed(index: Index, made: Expression, scope: Scope, path: str) -> bool:
+    """Whether a column is set by an SQL expression in every UPDATE, or by the database itself."""
+    column = made.keyword("sa_column") or made if isinstance(made, Call) else made
+    if not isinstance(made, Call) or not isinstance(column, Call) or not (_maps(made) or _maps(column)):
+        return False
+    further = made.keyword("sa_column_kwargs")
+    given: dict[object, Expression] = dict(column.keywords)
+    given |= {key.value: value for key, value in further.items if isinstance(key, Const)} if isinstance(further, Table) else {}
+    expression = given.get("onupdate")
+    sent = index.value(expression.function, scope, path) if isinstance(expression, Call) else None
+    return isinstance(given.get("server_onupdate"), Call) or (isinstance(sent, External) and sent.dotted.startswith("sqlalchemy."))
+
+
 def is_sqlmodel(index: Index, model: Class) -> bool:
     """Whether a class inherits from SQLModel."""
     return any(External("sqlmodel.SQLModel") in bases for _, bases in lineage(index, model))

@@ -18,10 +18,11 @@ from sa_session_lint.project.generator import is_scoped_generator, suspensions
 from sa_session_lint.project.handing import handled
 from sa_session_lint.project.interest import has_session, may_matter, opens_any, touches
 from sa_session_lint.project.making import is_always_given, is_never_given
-from sa_session_lint.project.mapping import attribute, computed, is_column, is_generated, is_sqlmodel
+from sa_session_lint.project.mapping import attribute, computed, is_column, is_generated, is_sqlmodel, renewed
 from sa_session_lint.project.outline import Outline, Parameter, Scope
 from sa_session_lint.project.pooling import pool
 from sa_session_lint.project.reading import uses_of
+from sa_session_lint.project.serialising import serialised
 from sa_session_lint.project.sharing import called_on, fields, parameters, receiver, uses
 from sa_session_lint.project.sketching import sketch
 from sa_session_lint.project.slowness import waits
@@ -105,6 +106,12 @@ class ProjectFacts:
 
     def dumps(self, model: Class, name: str) -> bool:
         return self.method(model, name) is None and self.index.once(("sqlmodel", model), lambda: is_sqlmodel(self.index, model))
+
+    def renewed(self, model: Class) -> frozenset[str]:
+        return self.index.once(("renewed", model), lambda: renewed(self.index, model))
+
+    def serialised(self, schema: Class) -> tuple[str, ...]:
+        return serialised(self.index, schema)
 
     def is_generated(self, model: Class, name: str) -> bool:
         return self.index.once(("generated", model, name), lambda: is_generated(self.index, model, name))

@@ -60,7 +60,7 @@ from sa_session_lint.typestate.state import (
     remodelled,
     sessions_in,
 )
-from sa_session_lint.typestate.way import Outcome, Way
+from sa_session_lint.typestate.way import Outcome, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.transfer import Transfer
@@ -286,6 +286,11 @@ class Calls:
             return [(way, arguments[1] if dotted == "typing.cast" and len(arguments) > 1 else first)], []
         if dotted == "functools.partial":
             return [(way, self.of.concurrency.partial(call, arguments, way))], []
+        if dotted == "builtins.setattr" and isinstance(first, Object):
+            outcome = self.unknown(arguments, way)
+            for changed, _ in outcome[0]:
+                self.of.instances.sends(swept(first, "forget", at), at, changed)
+            return outcome
         result = self.of.value(call)
         if isinstance(result, Session):
             return self.given(result, at, arguments, way)

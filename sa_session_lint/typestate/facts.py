@@ -46,6 +46,14 @@ class Facts(Protocol):
         """Whether a method of a mapped class is the one of SQLModel that gives what is in memory."""
         ...
 
+    def renewed(self, model: Class) -> frozenset[str]:
+        """The columns that the database sets whenever a row is changed, and that are not loaded after that."""
+        ...
+
+    def serialised(self, schema: Class) -> tuple[str, ...]:
+        """The attributes that pydantic reads of an object to make a model of a class; none where that is not known."""
+        ...
+
     def is_generated(self, model: Class, name: str) -> bool:
         """Whether an attribute of a mapped class is a primary key that is unknown until the object is saved, unless it is set."""
         ...

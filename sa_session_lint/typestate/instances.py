@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
 from sa_session_lint.model.protocol import ANY
-from sa_session_lint.model.value import Class, External, Function, Place
-from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, objects_in
-from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
+from sa_session_lint.model.value import Class, External, Function, Instance, Place
+from sa_session_lint.typestate.state import PLACE, Group, Loc, Object, Record, locs_in, objects_in
+from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept, uncopied
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.sketch import SketchStep
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
-    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError, as does "serialised read", either of them by pydantic;
+    so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, as does "stale read" of what an UPDATE has set; "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -42,7 +42,7 @@ class Read(NamedTuple):
     name: str = ""
 
 
-RAISING = frozenset({"expired read", "lazy read", "async read"})
+RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read", "stale read"})
 """The kinds of reads after which nothing comes."""
 
 
@@ -75,6 +75,7 @@ class Instances:
                 self.loaded(found, expression.name, kind, way)
         if step.op == "call" and isinstance(step.value, Call):
             yield from self.dumped(step.value, way)
+            yield from self.validated(step.value, way)
             yield from self.read_in(step.value, way)
 
     def dumped(self, call: Call, way: Way) -> Iterator[Read]:
@@ -87,6 +88,25 @@ class Instances:
             held = self.of.evaluate(call.function.value, way)
             if isinstance(held, Object) and held.model is not None and is_expired(held) and self.of.facts.dumps(held.model, call.function.name):
                 yield Read(call.function, call.function.value, held, "__dict__", "expired dump")
+
+    def validated(self, call: Call, way: Way) -> Iterator[Read]:
+        """What `UserOut.model_validate(user)` reads of an object that nothing is loaded of any more."""
+        if call.arguments and isinstance(call.function, Attribute) and call.function.name in v.VALIDATING_METHODS:
+            held, schema = self.of.evaluate(call.arguments[0], way), self.of.value(call.function.value)
+            if isinstance(held, Object) and isinstance(schema, Class) and (read := self.serialised(call.arguments[0], held, schema, way)) is not None:
+                yield read
+
+    def serialised(self, expression: Expression, found: Object, schema: Class, way: Way) -> Read | None:
+        """The first attribute that cannot be read of an object when it becomes a model of pydantic. That under asyncio a commit expires all is the fault of whoever
+        made its session so."""
+        state = way.state(found.loc) if found.loc is not None else None
+        if state is None or (state.kind == "async" and found.detached is None and found.expired is not None and not found.undone):
+            return None
+        for attribute in self.of.facts.serialised(schema):
+            kind = self.kind(found, attribute, way)
+            if kind in RAISING:
+                return Read(expression, expression, found, attribute, "serialised read" if kind in {"expired read", "lazy read"} else kind)
+        return None
 
     def read_in(self, call: Call, way: Way) -> Iterator[Read]:
         """What a function of the project reads of the objects that it is given, or the method of one, if it has no session to load them with."""
@@ -123,20 +143,24 @@ class Instances:
 
     def kind(self, found: Object, name: str, way: Way) -> str | None:
         """What reading an attribute comes to."""
-        if found.model is None or found.loc is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
+        if found.model is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
             return None
+        if found.loc is None:
+            return "merged key" if found.made and found.merged is not None and found.fetched is not None and self.of.facts.is_generated(found.model, name) else None
         what = self.of.facts.attribute(found.model, name)
         if what is None or (found.expired is not None and found.fetched is None):  # something may have been set since
             return None
         if found.pending is not None and found.fetched is not None:
             return "unflushed read" if self.of.facts.is_generated(found.model, name) else None
         if found.detached is not None:
-            if found.expired is not None:
-                return "expired read"
-            return "lazy read" if what in {"lazy", "lazy one", "deferred"} and self.is_unloaded(found, name, way) else None
+            if found.expired is None and not (what in {"lazy", "lazy one", "deferred"} and self.is_unloaded(found, name, way)):
+                return None
+            return "merged read" if found.merged is not None else "expired read" if found.expired is not None else "lazy read"
         state = way.heap.get(found.loc)
         if state is None or found.new:
             return None
+        if found.sent is not None and found.expired is None and state.kind == "async" and name in self.of.facts.renewed(found.model):
+            return "stale read"
         if found.expired is not None:
             return "async read" if state.kind == "async" and what != "lazy one" else "reload" if state.kind == "sync" and what == "column" else None
         return "async read" if state.kind == "async" and what in {"lazy", "deferred"} and self.is_unloaded(found, name, way) else None
@@ -176,6 +200,13 @@ class Instances:
             way.sweep(found.loc, "sql", PLACE, found.model if what == "column" else None)  # its row alone, and what is loaded with that
 
 
+    def sends(self, found: Object, at: Place, way: Way) -> None:
+        """A column of an object is set: when that is sent, the database may set others by itself. https://docs.sqlalchemy.org/en/20/orm/extensions/asyncio.html#preventing-implicit-io-when-using-asyncsession"""
+        state = way.heap.get(found.loc) if found.loc is not None else None
+        if state is not None and state.kind == "async" and found.detached is None and found.model is not None and found.pending is None and not found.new:
+            if self.of.facts.renewed(found.model):
+                way.become(found, replace(found, unsent=at, sent=None))
+
     def made(self, model: Class | None, call: Call) -> Object:
         """A new object; what its constructor is given by name is set."""
         plain = model is not None and not call.arguments and all(key is not None for key, _ in call.keywords) and self.of.facts.method(model, "__init__") is None
@@ -197,9 +228,11 @@ class Instances:
         elif name == "delete":
             for each in held:
                 way.become(each, swept(each, "delete", at))  # a detached one comes back to be deleted
+        elif name == "merge":
+            self.copied(call, loc, at, way)
         elif name == "refresh":
             for each in held:
-                way.loads(each, replace(each, expired=None, fetched=None))
+                way.loads(each, replace(each, expired=None, fetched=None, unsent=None, sent=None))
         elif name == "expire_all":
             way.sweep(loc, "expire", at)
         elif name == "expire":
@@ -228,19 +261,38 @@ class Instances:
             case Object() if known.loc is not None:
                 for each in {each for value in way.env.values() for each in objects_in(value) if each != known and each.model == known.model and each.detached is not None}:
                     way.become(each, swept(each, "delete", at))  # it may be the same one
-                way.become(known, replace(known, loc=loc, written=None, expired=None, detached=None, fetched=None))
+                way.become(known, replace(uncopied(known), loc=loc, written=None, expired=None, detached=None, fetched=None))
             case Object():
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
                 way.become(known, fresh)
                 way.env[name] = fresh
+            case Group():
+                for each in objects_in(known):
+                    if each.detached is not None:
+                        way.become(each, swept(each, "delete", at))
             case None:
                 way.env[name] = Object(None, loc, at=at)
+
+    def copied(self, call: Call, loc: Loc, at: Place, way: Way) -> None:
+        """A session has made a copy of what goes by a name, which nobody takes if the call is a whole statement. What a function is given cannot be in a session
+        that it has opened and put to no use."""
+        if not call.arguments or not isinstance(argument := call.arguments[0], Name):
+            return
+        known, before, kind = way.env.get(argument.name), way.origin.heap.mapping.get(loc), self.of.value(argument)
+        if known is None and argument.name in self.of.given and loc[0] == "new" and before is not None and before.fresh and isinstance(kind, Instance):
+            known = way.env[argument.name] = Object(Class(kind.path, kind.qualname), at=at, copy=loc)
+        if isinstance(known, Object) and known.mixed is None and not known.gone:
+            outside = known.copy is not None or known.detached is not None or (known.loc is None and known.made and known.fetched is not None)
+            thrown = outside and call.at in self.of.dropped
+            way.become(known, replace(known, merged=at if thrown else None, copy=loc if thrown else None, unsent=None))
 
     def misused(self, name: str, loc: Loc, call: Call, way: Way) -> tuple[str, Loc, Place | None] | None:
         """The fault that it surely is to call a method of a session with an object: "other session" has it, or it is "not persistent"."""
         held = self.of.evaluate(call.arguments[0], way) if call.arguments and name in OF_OBJECTS else None
         if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap or way.state(loc).closed is not None:
             return None
+        if held.merged is not None and held.copy == loc and ((name == "add" and held.made) or name in {"refresh", "expire", "expunge"}):
+            return "merged use", loc, held.merged
         if held.loc is not None and held.loc != loc and held.detached is None and held.loaded:
             both = (way.state(loc), way.state(held.loc))
             if held.loc in way.heap and all(each.owner in {"here", "with"} and each.txn is not ANY and each.closed is None for each in both):

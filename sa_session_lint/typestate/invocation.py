@@ -13,7 +13,7 @@ from sa_session_lint.flow.graph import ABANDONED, RAISED, RETURNED
 from sa_session_lint.model.expression import Call, Const, Name
 from sa_session_lint.model.protocol import ANY, CONN, IDLE, INACTIVE
 from sa_session_lint.model.value import Class, Function, Place, Session
-from sa_session_lint.typestate.followed import LEADING, SOMETIMES
+from sa_session_lint.typestate.followed import LEADING
 from sa_session_lint.typestate.sketch import Sketch
 from sa_session_lint.typestate.state import (
     SLOT,
@@ -150,7 +150,7 @@ class Invocation:
                     own = owners[back[loc]]
                     if own.models and kind in OF_LOADED:
                         continue  # what the session has given before may have loaded more
-                    if kind in SOMETIMES and own.txn not in LEADING[kind]:
+                    if kind in LEADING and own.txn not in LEADING[kind]:
                         continue  # what went before happened in the called function as well
                     if kind in {"lost", "ended by callee"}:
                         continue  # who closes the session of another ends that other's transaction, which is a fault of its own; and whose work was halfway is known there

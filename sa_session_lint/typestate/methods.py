@@ -22,7 +22,7 @@ from sa_session_lint.model.protocol import (
     WRITES,
     Operation,
 )
-from sa_session_lint.model.value import Class, Place
+from sa_session_lint.model.value import Class, Instance, Place
 from sa_session_lint.typestate.state import (
     Abstract,
     Bound,
@@ -183,8 +183,8 @@ class Methods:
             value = Object(model, loc, loaded=True, at=at, fetched=fetched_by(self.of, call) if model is not None else None) if whole else None
         elif name == "merge" and call.arguments:
             merged = self.of.evaluate(call.arguments[0], way)
-            made = self.of.value(call.arguments[0].function) if isinstance(call.arguments[0], Call) else None
-            model = merged.model if isinstance(merged, Object) else made if isinstance(made, Class) else None
+            made = self.of.value(call.arguments[0])
+            model = merged.model if isinstance(merged, Object) else Class(made.path, made.qualname) if isinstance(made, Instance) else None
             value = Object(model, loc, loaded=True, at=at, new=True) if model is not None else None
         elif name == "in_transaction" and state.txn is not ANY:
             value = Known(state.txn not in {IDLE, CTXDONE})

@@ -102,6 +102,8 @@ class Object:
     `expired` is where all that it had loaded was expired, by a rollback if `undone`, `detached` where it left its session.
     `fetched` are the relationships and deferred columns that it has loaded; None: not known. `gone`: it may be deleted, which a commit does not expire.
     `pending` is where it was added, if nothing has been flushed since. Of one that stands for many, `mixed` is the loop that has loaded some of them.
+    `merged` is where a copy of it was put into the session `copy`, if nobody took that. `unsent` is where a column was set that no UPDATE has sent yet, be it that
+    no session will; `sent` where one did, since when what the database has set by that is not loaded.
     """
 
     model: Class | None
@@ -119,6 +121,10 @@ class Object:
     gone: bool = False
     mixed: Place | None = None
     pending: Place | None = None
+    merged: Place | None = None
+    copy: Loc | None = None
+    unsent: Place | None = None
+    sent: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,8 +422,8 @@ def renamed(value: Abstract, names: dict[Loc, Loc]) -> Abstract:
             return Ref(names.get(loc, loc))
         case Rows(loc):
             return replace(value, loc=names.get(loc, loc))
-        case Object(loc=loc) if loc is not None:
-            return replace(value, loc=names.get(loc, loc))
+        case Object(loc=loc, copy=copy) if loc is not None or copy is not None:
+            return replace(value, loc=names.get(loc, loc) if loc is not None else None, copy=names.get(copy, copy) if copy is not None else None)
         case Handle(loc, kind, at):
             return Handle(names.get(loc, loc), kind, at)
         case Group(items, more):

@@ -74,6 +74,9 @@ class Transfer(Values):
         super().__init__(sketch, engine.facts)
         self.engine = engine
         self.wanted = wanted(sketch)
+        dropped = (step.value.value if isinstance(step.value, Await) else step.value for step in sketch.steps.values() if step.op == "drop")
+        self.dropped = {call.at for call in dropped if isinstance(call, Call)}
+        self.given = {name for name, _ in sketch.parameters}.difference(target.name for step in sketch.steps.values() for target, _ in step.targets if isinstance(target, Name))
         self.awaited = {step.value.value.at for step in sketch.steps.values() if isinstance(step.value, Await) and isinstance(step.value.value, Call)}
         self.invocation = Invocation(engine)
         self.calls = Calls(self)
@@ -121,8 +124,8 @@ class Transfer(Values):
                 yield step.error or step.misuse or RAISED, way
             return
         for read in self.instances.reads(step, way):
-            if read.kind is not None and read.of.loc is not None:
-                way.faults.append((read.kind, read.of.loc, read.of.pending or read.of.detached or read.of.expired))
+            if read.kind is not None and (of := read.of.copy or read.of.loc) is not None:
+                way.faults.append((read.kind, of, read.of.merged or read.of.pending or read.of.detached or read.of.expired or read.of.sent))
                 if read.kind in RAISING:  # nothing comes after it
                     way.clear()
                     way.raising = "other"
@@ -299,12 +302,17 @@ class Transfer(Values):
 
     def changed(self, changed: Object, target: Attribute, name: str, way: Way, at: int) -> None:
         """An attribute of an object is set: that is work of its session, if the attribute is a column and the session still has the object."""
+        if (changed.detached or changed.merged) is not None and changed.mixed is None and changed.model is not None:
+            if self.facts.is_column(changed.model, target.name):
+                way.become(changed, replace(changed, unsent=self.place(at)))
+            return
         state = way.heap.get(changed.loc) if changed.loc is not None else None
         if changed.loc is None or state is None or state.closed is not None or changed.model is None or not self.facts.is_column(changed.model, target.name):
             return
         way.wrote(changed.loc, self.place(at))
         if way.state(changed.loc).unsaved == self.place(at):
-            way.env[name] = replace(changed, written=self.place(at))
+            way.env[name] = changed = replace(changed, written=self.place(at))
+        self.instances.sends(changed, self.place(at), way)
 
     def stored(self, value: Abstract, way: Way, at: int) -> None:
         """A value outlives the function under another name."""

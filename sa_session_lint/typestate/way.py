@@ -101,8 +101,8 @@ class Way:
         over = {loc for loc, state in self.heap.items() if state.txn is IDLE and loc[0] in _OWN and state.is_over and before.get(loc) == state}
         for name in self.env.keys() - wanted:
             held = self.env[name]
-            if isinstance(held, Object) and held.at is not None and held.at.path == SLOT:
-                continue  # the caller asks what has become of it
+            if isinstance(held, Object) and ((held.unsent is not None and (held.detached or held.merged) is not None) or (held.at is not None and held.at.path == SLOT)):
+                continue  # a commit asks for it, or the caller what has become of it
             if isinstance(name, str) and name not in {me, "return"} and "." not in name and over.issuperset(locs_in(held)):
                 del self.env[name]
         if over:
@@ -193,7 +193,7 @@ class Way:
         """What has happened to a session happens to its objects, `but` for lists of objects of a class: see `swept`."""
         for key, value in self.env.items():
             if but is None or not isinstance(value, Group):
-                self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else each)
+                self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc else uncopied(each) if each.copy == loc and event in _PARTING else each)
             else:
                 self.env[key] = mapped(value, lambda each: swept(each, event, at) if each.loc == loc and (each.model != but or each.pending) else each)
         before = self.state(loc).swept
@@ -203,6 +203,8 @@ class Way:
     def commits(self, loc: Loc, at: Place) -> None:
         """The objects of a session after its commit."""
         expire = self.state(loc).expire
+        if self.raising is None:
+            self.miss(loc)
         self.sweep(loc, "forget" if "nested" in self.state(loc).blocks else "commit" if expire else "keep" if expire is False else "doubt", at)
 
     def undoes(self, loc: Loc, before: SessionState, at: Place) -> None:
@@ -276,7 +278,7 @@ class Way:
             for way in come_back:
                 if operation == "commit":
                     if state.pending or not state.expire:
-                        way.sweep(loc, "sql", at)  # what is sent may ask for the keys of what had expired
+                        way.sweep(loc, "flush", at)  # what is sent may ask for the keys of what had expired
                     way.commits(loc, at)
                 elif operation == "rollback":
                     way.undoes(loc, state, at)
@@ -284,11 +286,20 @@ class Way:
                     way.sweep(loc, "close" if operation == "close" else "delete", at)
         elif operation in {"sql", "get", "bulk", "flush", "nested"}:  # a flush reads the key of what was changed
             for way in come_back:
-                way.sweep(loc, "sql", at)
+                way.sweep(loc, "flush" if operation == "flush" else "sql", at)
         if operation in {"commit", "rollback", "close"} and state.blocks and state.txn is not CTXDONE:
             for way in come_back:
                 way.update(loc, txn=CTXDONE)
         return come_back, raise_
+
+    def miss(self, loc: Loc) -> None:
+        """A commit saves nothing of what was set on an object that no session has: not on one of which the session has a copy, nor on one that is detached, if the
+        session was put to no other work."""
+        for each in {each for value in self.env.values() for each in objects_in(value) if each.unsent is not None}:
+            if each.copy == loc:
+                self.faults.append(("merged write", loc, each.unsent))
+            elif each.detached is not None and self.state(loc).fresh:
+                self.faults.append(("lost change", loc, each.unsent))
 
     def make_room(self, loc: Loc) -> None:
         """A place makes a new session, and may have made one before: that goes by another name from now on, if it holds a connection."""
@@ -299,7 +310,7 @@ class Way:
             self.heap["older", loc] = old
         names: dict[Loc, Loc] = {loc: ("older", loc)}
         for key, value in list(self.env.items()):
-            if loc in locs_in(value) or any(each.loc == loc for each in objects_in(value)):
+            if loc in locs_in(value) or any(loc in {each.loc, each.copy} for each in objects_in(value)):
                 self.env[key] = renamed(value, names)
 
     def crowd(self, loc: Loc) -> None:
@@ -383,18 +394,22 @@ def swept(found: Object, event: str, at: Place) -> Object:
     """An object of a session to which something has happened:
 
     "commit" and "expire" expire what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
-    "sql" may load again what had expired; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
+    "sql" may load again what had expired; "flush" may, and sends what was set; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
     """
     if found.pending is not None and event not in {"expire", "close"}:
         found = replace(found, pending=None, fetched=None)
+    if event in {"delete", "forget"} or found.gone:
+        found = replace(uncopied(found), expired=None, undone=False, fetched=None, unsent=None, sent=None)
     if event == "delete" or found.gone:
-        return replace(found, expired=None, undone=False, detached=None, fetched=None, gone=True)
+        return replace(found, detached=None, gone=True)
     if event == "forget":
-        return replace(found, loc=found.loc if found.detached is None else None, expired=None, undone=False, detached=None, fetched=None)
+        return replace(found, loc=found.loc if found.detached is None else None, detached=None)
     if found.detached is not None:
         return found
+    if (found.unsent or found.sent) is not None:
+        found = replace(found, unsent=None, sent=None if event not in {"flush", "keep", "doubt"} else found.sent if found.unsent is None else at)
     match event:
-        case "sql":
+        case "sql" | "flush":
             return replace(found, expired=None, undone=False, fetched=None) if found.expired is not None else found
         case "expire" if found.new:
             return found
@@ -415,7 +430,13 @@ def swept(found: Object, event: str, at: Place) -> Object:
     return found
 
 
+def uncopied(found: Object) -> Object:
+    """An object of which no session has a copy any more."""
+    return replace(found, merged=None, copy=None)
+
+
 _NOTHING: frozenset[str] = frozenset()
+_PARTING = frozenset({"rollback", "close", "delete", "forget"})
 _EXPIRING = frozenset({"commit", "expire", "doubt", "rollback"})
 
 
@@ -423,6 +444,8 @@ def _after(before: tuple[str, ...], event: str) -> tuple[str, ...]:
     """The events, as far as they matter to an object that was there before the first."""
     if event in {"forget", "delete"}:
         return (event,)
+    if event == "flush":
+        event = "sql"
     if "forget" in before or "delete" in before or "close" in before or event in before:
         return before
     if not _EXPIRING.isdisjoint(before) and event != "close":
