@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sa_session_lint.model.expression import Attribute, Await, Call
 from sa_session_lint.model.protocol import IDLE, INACTIVE
 from sa_session_lint.model.value import Place
 from sa_session_lint.typestate.followed import Followed
+from sa_session_lint.typestate.sketch import SketchStep
 from sa_session_lint.typestate.state import Disjunct, Frozen, Loc
 from sa_session_lint.typestate.trail import state_of
 
@@ -51,7 +53,8 @@ def undone(found: Followed, engine: Engine, turns: Turns) -> Iterator[Undone]:
     """The rollbacks in a loop that undo what earlier turns of it have written; the loop goes on, and what comes after is committed."""
     sketch = found.sketch
     places = {Place(sketch.function.path, sketch.steps[step].at) for step in turns.steps}
-    for loc in dict.fromkeys(met.loc for met in found.met if met.kind == "written" and met.step in turns.steps):
+    commits = {met.loc for met in found.met if met.kind == "saved" and met.step in turns.steps and not _is_commit(sketch.steps[met.step])}
+    for loc in dict.fromkeys(met.loc for met in found.met if met.kind == "written" and met.step in turns.steps and met.loc not in commits):
         first = engine.follow(sketch, _at_heads(found, turns, loc, None))
         wrote = [state.unsaved for head in turns.heads for way in first.ways.get(head, ()) if (state := state_of(way, loc)) is not None and state.unsaved in places]
         later = engine.follow(sketch, _at_heads(first, turns, loc, _EARLIER)) if wrote else first
@@ -62,6 +65,12 @@ def undone(found: Followed, engine: Engine, turns: Turns) -> Iterator[Undone]:
             saved = next((met for met in rest.met if met.kind == "saved" and met.loc == loc), None)
             if saved is not None and wrote[0] is not None and not turns.heads.isdisjoint(rest.ways) and not (first.coarse or later.coarse or rest.coarse):
                 yield Undone(*before, loc, wrote[0], saved.step)
+
+
+def _is_commit(step: SketchStep) -> bool:
+    """Whether a step commits by itself, and not by a function that commits on some ways only."""
+    call = step.value.value if isinstance(step.value, Await) else step.value
+    return isinstance(call, Call) and isinstance(call.function, Attribute) and call.function.name == "commit"
 
 
 def _at_heads(found: Followed, turns: Turns, loc: Loc, written: Place | None) -> list[tuple[int, Disjunct]]:
