@@ -17,7 +17,7 @@ from sa_session_lint.typestate.state import (
 LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
 """The states of a transaction in which an operation must raise, by the fault that it is."""
 
-CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload", "unflushed read", "expired dump", "other session", "not persistent"})
+CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload", "unflushed read", "expired dump", "stale read", "other session", "not persistent"})
 """Faults that are faults only when every way to their step meets them."""
 SOMETIMES = frozenset(LEADING)
 """Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""

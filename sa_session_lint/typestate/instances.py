@@ -20,7 +20,8 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Place
-from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, objects_in
+from sa_session_lint.typestate.state import PLACE, Loc, Object, Record, locs_in, mapped, objects_in
+from sa_session_lint.typestate.statements import unsynchronized
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError,
-    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    "async read" MissingGreenlet, "reload" costs a SELECT, "unflushed read" gives None, "stale read" what was loaded before a statement that has changed the row, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -123,6 +124,8 @@ class Instances:
 
     def kind(self, found: Object, name: str, way: Way) -> str | None:
         """What reading an attribute comes to."""
+        if found.stale is not None and name in found.stale[1] and found.mixed is None and found.detached is None:
+            return "stale read"
         if found.model is None or found.loc is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
             return None
         what = self.of.facts.attribute(found.model, name)
@@ -159,6 +162,8 @@ class Instances:
             way.sweep(found.loc, "sql", PLACE)  # another name may be for the same one
             return
         others = {each for value in way.env.values() for each in objects_in(value) if each.model == found.model and each.loc == found.loc}
+        for each in {each for value in way.env.values() for each in objects_in(value) if each.stale is not None and attribute in each.stale[1]}:
+            way.become(each, replace(each, stale=None))
         for each in others:  # two of them may be one
             if each.fetched is not None and attribute not in each.fetched:
                 way.become(each, replace(each, fetched=each.fetched | {attribute}))
@@ -199,19 +204,31 @@ class Instances:
                 way.become(each, swept(each, "delete", at))  # a detached one comes back to be deleted
         elif name == "refresh":
             for each in held:
-                way.loads(each, replace(each, expired=None, fetched=None))
+                way.loads(each, replace(each, expired=None, fetched=None, stale=None))
         elif name == "expire_all":
             way.sweep(loc, "expire", at)
         elif name == "expire":
             for each in held:
                 whole = len(call.arguments) == 1 and not call.keywords and each.fetched is not None and each.loc == loc
                 way.become(each, swept(each, "expire" if whole else "forget", at))
+        if wrote and name in {"execute", "exec"} and (bypassed := unsynchronized(self.of, call, None)) is not None:
+            self.bypass(loc, *bypassed, at, way)
         if name == "delete" or wrote:
             way.sweep(loc, "delete", at)
             way.remembers(loc, DELETED)
         given = [way.env.get(argument.name) for argument in call.arguments if isinstance(argument, Name)]
         if name in {"add", "add_all"} and not all(isinstance(each, Object) and each.model is not None for each in given):
             way.remembers(loc, SOMETHING)
+
+    def bypass(self, loc: Loc, model: Class, columns: frozenset[str], at: Place, way: Way) -> None:
+        """A statement has changed rows, and not the objects of the session that have loaded them."""
+
+        def change(each: Object) -> Object:
+            here = each.model == model and each.loc == loc and each.loaded and each.expired is None and each.detached is None and each.fetched is not None
+            return replace(each, stale=(at, columns)) if here else each
+
+        for key, value in way.env.items():
+            way.env[key] = mapped(value, change)
 
     def added(self, name: str, loc: Loc, at: Place, way: Way) -> None:
         """What goes by a name is added to a session."""

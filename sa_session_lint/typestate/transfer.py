@@ -122,7 +122,8 @@ class Transfer(Values):
             return
         for read in self.instances.reads(step, way):
             if read.kind is not None and read.of.loc is not None:
-                way.faults.append((read.kind, read.of.loc, read.of.pending or read.of.detached or read.of.expired))
+                bypassed = read.of.stale[0] if read.of.stale is not None and read.kind == "stale read" else None
+                way.faults.append((read.kind, read.of.loc, bypassed or read.of.pending or read.of.detached or read.of.expired))
                 if read.kind in RAISING:  # nothing comes after it
                     way.clear()
                     way.raising = "other"

@@ -387,6 +387,8 @@ def swept(found: Object, event: str, at: Place) -> Object:
     """
     if found.pending is not None and event not in {"expire", "close"}:
         found = replace(found, pending=None, fetched=None)
+    if found.stale is not None and event not in {"sql", "keep"} and found.stale[0] != at:
+        found = replace(found, stale=None)
     if event == "delete" or found.gone:
         return replace(found, expired=None, undone=False, detached=None, fetched=None, gone=True)
     if event == "forget":
