@@ -8,7 +8,7 @@ from sa_session_lint.typestate.instances import Read
 
 
 class AsyncServerGeneratedColumnAfterFlush(ResponseCheck):
-    kinds = frozenset({"stale read"})
+    kinds = frozenset({"server read"})
 
     def counts(self, read: Read) -> bool:
         """Whether the function does not set the column itself: then the database does not."""

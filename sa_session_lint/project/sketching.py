@@ -237,7 +237,9 @@ class _Sketching:
             case "drop", cst.Expr():
                 return made._replace(value=self.expression(node.value))
             case "test", _:
-                return made._replace(condition=None if isinstance(node, cst.MatchCase) else self.condition(node))
+                condition = None if isinstance(node, cst.MatchCase) else self.condition(node)
+                taken = condition is not None and condition.key in {("true", ("name", name)) for name in self.emptied}  # `while names: names.pop()`
+                return made._replace(condition=None if taken else condition)
             case "bind", (cst.Assign() | cst.AnnAssign() | cst.NamedExpr()):
                 return self.binding(made, node)
             case "bind", cst.AugAssign() | cst.Del():

@@ -122,7 +122,7 @@ class Blocks:
         state = way.state(loc)
         if state.lent is not None and not raising:
             way.faults.append(("closed while lent", loc, state.lent))
-        if state.unsaved is not None and not raising and state.owner in {"with", "here"} and state.txn is not INACTIVE:
+        if state.unsaved is not None and not raising and state.owner in {"with", "here", "ambient"} and state.txn is not INACTIVE:
             way.faults.append(("lost", loc, state.unsaved))
         if state.is_connection:
             way.update(loc, txn=IDLE, given_back=True, closed=at)

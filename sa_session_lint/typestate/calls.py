@@ -79,7 +79,7 @@ class Calls:
         arguments = tuple(of.evaluate(argument, way) for argument in (*call.arguments, *(value for _, value in call.keywords)))
         self.waits(call, call, arguments, way)
         receiver: Abstract = None
-        if isinstance(call.function, Attribute):
+        if isinstance(call.function, Attribute) and not isinstance(of.value(call.function), Registry):  # `db.session()` is no method
             receiver = self.receiver(call.function, way)
             if receiver == Known(None) and isinstance(call.function.value, Name):
                 return [], [way.copy()]  # None has no methods

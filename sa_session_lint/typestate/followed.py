@@ -17,9 +17,9 @@ from sa_session_lint.typestate.state import (
 LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
 """The states of a transaction in which an operation must raise, by the fault that it is."""
 
-CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload", "unflushed read", "expired dump", "other session", "not persistent", "serialised read", "merged read", "merged key", "merged use", "merged write", "lost change"})
+CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload", "unflushed read", "expired dump", "stale read", "other session", "not persistent", "serialised read", "merged read", "merged key", "merged use", "merged write", "lost change"})
 """Faults that are faults only when every way to their step meets them."""
-SOMETIMES = frozenset({*LEADING, "stale read"})
+SOMETIMES = frozenset({*LEADING, "server read"})
 """Faults that surely raise on the ways that meet them, whatever other ways do. Where ways are not told apart, none of them can be believed."""
 
 Key: TypeAlias = "tuple[int, Disjunct]"

@@ -20,7 +20,8 @@ from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
 from sa_session_lint.model.protocol import ANY
 from sa_session_lint.model.value import Class, External, Function, Instance, Place
-from sa_session_lint.typestate.state import PLACE, Group, Loc, Object, Record, locs_in, objects_in
+from sa_session_lint.typestate.state import PLACE, Group, Loc, Object, Record, locs_in, mapped, objects_in
+from sa_session_lint.typestate.statements import unsynchronized
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept, uncopied
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 class Read(NamedTuple):
     """An attribute of an object that is read, and what comes of it: "expired read" and "lazy read" of a detached object raise DetachedInstanceError, as does "serialised read", either of them by pydantic;
-    so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, as does "stale read" of what an UPDATE has set; "reload" costs a SELECT, "unflushed read" gives None, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
+    so does "merged read" of one that was merged for nothing, of which "merged key" gives None; "async read" MissingGreenlet, as does "server read" of what an UPDATE has set; "reload" costs a SELECT,
+    "unflushed read" gives None, "stale read" what was loaded before a statement that has changed the row, and "expired dump", of what is in memory, nothing at all. `expression` is where, of the object `owner`: the attribute itself, or what calls a function that reads
     it, `by` that function, in which the object goes by `name`."""
 
     expression: Expression
@@ -42,7 +44,7 @@ class Read(NamedTuple):
     name: str = ""
 
 
-RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read", "stale read"})
+RAISING = frozenset({"expired read", "lazy read", "async read", "merged read", "serialised read", "server read"})
 """The kinds of reads after which nothing comes."""
 
 
@@ -143,6 +145,8 @@ class Instances:
 
     def kind(self, found: Object, name: str, way: Way) -> str | None:
         """What reading an attribute comes to."""
+        if found.stale is not None and name in found.stale[1] and found.mixed is None and found.detached is None:
+            return "stale read"
         if found.model is None or found.mixed is not None or (found.fetched is not None and name in found.fetched):
             return None
         if found.loc is None:
@@ -160,7 +164,7 @@ class Instances:
         if state is None or found.new:
             return None
         if found.sent is not None and found.expired is None and state.kind == "async" and name in self.of.facts.renewed(found.model):
-            return "stale read"
+            return "server read"
         if found.expired is not None:
             return "async read" if state.kind == "async" and what != "lazy one" else "reload" if state.kind == "sync" and what == "column" else None
         return "async read" if state.kind == "async" and what in {"lazy", "deferred"} and self.is_unloaded(found, name, way) else None
@@ -183,6 +187,8 @@ class Instances:
             way.sweep(found.loc, "sql", PLACE)  # another name may be for the same one
             return
         others = {each for value in way.env.values() for each in objects_in(value) if each.model == found.model and each.loc == found.loc}
+        for each in {each for value in way.env.values() for each in objects_in(value) if each.stale is not None and attribute in each.stale[1]}:
+            way.become(each, replace(each, stale=None))
         for each in others:  # two of them may be one
             if each.fetched is not None and attribute not in each.fetched:
                 way.become(each, replace(each, fetched=each.fetched | {attribute}))
@@ -232,19 +238,31 @@ class Instances:
             self.copied(call, loc, at, way)
         elif name == "refresh":
             for each in held:
-                way.loads(each, replace(each, expired=None, fetched=None, unsent=None, sent=None))
+                way.loads(each, replace(each, expired=None, fetched=None, unsent=None, sent=None, stale=None))
         elif name == "expire_all":
             way.sweep(loc, "expire", at)
         elif name == "expire":
             for each in held:
                 whole = len(call.arguments) == 1 and not call.keywords and each.fetched is not None and each.loc == loc
                 way.become(each, swept(each, "expire" if whole else "forget", at))
+        if wrote and name in {"execute", "exec"} and (bypassed := unsynchronized(self.of, call, None)) is not None:
+            self.bypass(loc, *bypassed, at, way)
         if name == "delete" or wrote:
             way.sweep(loc, "delete", at)
             way.remembers(loc, DELETED)
         given = [way.env.get(argument.name) for argument in call.arguments if isinstance(argument, Name)]
         if name in {"add", "add_all"} and not all(isinstance(each, Object) and each.model is not None for each in given):
             way.remembers(loc, SOMETHING)
+
+    def bypass(self, loc: Loc, model: Class, columns: frozenset[str], at: Place, way: Way) -> None:
+        """A statement has changed rows, and not the objects of the session that have loaded them."""
+
+        def change(each: Object) -> Object:
+            here = each.model == model and each.loc == loc and each.loaded and each.expired is None and each.detached is None and each.fetched is not None
+            return replace(each, stale=(at, columns)) if here else each
+
+        for key, value in way.env.items():
+            way.env[key] = mapped(value, change)
 
     def added(self, name: str, loc: Loc, at: Place, way: Way) -> None:
         """What goes by a name is added to a session."""

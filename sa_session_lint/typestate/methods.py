@@ -42,7 +42,17 @@ from sa_session_lint.typestate.state import (
     objects_in,
     sessions_in,
 )
-from sa_session_lint.typestate.statements import fetched_by, fetched_in, has_entities, is_dml, is_ending, is_new, may_have_entities, model_of
+from sa_session_lint.typestate.statements import (
+    fetched_by,
+    fetched_in,
+    has_entities,
+    is_dml,
+    is_ending,
+    is_new,
+    may_have_entities,
+    model_of,
+    unsynchronized,
+)
 from sa_session_lint.typestate.values import entity
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Outcome, Way
 
@@ -67,6 +77,9 @@ class Methods:
                         for each in back:
                             each.sweep(loc, "delete", self.of.place(call.at))
                             each.remembers(loc, DELETED)
+                    if name == "update" and receiver.model is not None and (bypassed := unsynchronized(self.of, call, receiver.model)) is not None:
+                        for each in back:
+                            self.of.instances.bypass(loc, *bypassed, self.of.place(call.at), each)
                     return [(each, given(objects(receiver, name, self.of.place(call.at)), each)) for each in back], by_sql(raised)
                 if name in {"subquery", "cte", "scalar_subquery", "as_scalar", "exists", "label", "statement"}:
                     return [(way, None)], []

@@ -101,7 +101,8 @@ class Object:
     `at` is where it came from: two names for one object agree on it. `new`: added since the last commit, so that a rollback makes it transient again.
     `expired` is where all that it had loaded was expired, by a rollback if `undone`, `detached` where it left its session.
     `fetched` are the relationships and deferred columns that it has loaded; None: not known. `gone`: it may be deleted, which a commit does not expire.
-    `pending` is where it was added, if nothing has been flushed since. Of one that stands for many, `mixed` is the loop that has loaded some of them.
+    `pending` is where it was added, if nothing has been flushed since. `stale` is the statement that has changed its row and not the object, with the columns
+    concerned. Of one that stands for many, `mixed` is the loop that has loaded some of them.
     `merged` is where a copy of it was put into the session `copy`, if nobody took that. `unsent` is where a column was set that no UPDATE has sent yet, be it that
     no session will; `sent` where one did, since when what the database has set by that is not loaded.
     """
@@ -125,6 +126,7 @@ class Object:
     copy: Loc | None = None
     unsent: Place | None = None
     sent: Place | None = None
+    stale: tuple[Place, frozenset[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series
+from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Name, Row, Series, Table
 from sa_session_lint.model.value import UNKNOWN, Class, External, Made, Method
 from sa_session_lint.typestate.state import Object
 
@@ -50,6 +50,36 @@ def is_dml(of: Values, call: Call) -> bool:
         value = of.value(function)
         return isinstance(value, External) and value.dotted.startswith("sqlalchemy") and value.dotted.rpartition(".")[2] in {"insert", "update", "delete"}
     return False
+
+
+def unsynchronized(of: Values, call: Call, asked: Class | None) -> tuple[Class, frozenset[str]] | None:
+    """The class whose rows a statement updates without a look at the objects in memory, and the columns that it sets: `execute(update(User).values(...))` with
+    `synchronize_session=False`, or of `User.__table__`; or `query(User).update({...})`, where `asked` is the class of the query.
+    https://docs.sqlalchemy.org/en/20/orm/queryguide/dml.html#selecting-a-synchronization-strategy"""
+    if asked is not None:
+        given = call.keyword("synchronize_session") or (call.arguments[1] if len(call.arguments) == 2 else None)
+        columns = _columns(call.arguments[0]) if call.arguments else None
+        return (asked, columns) if given == Const(False) and columns else None
+    query = query_of(of, call.arguments[0]) if len(call.arguments) == 1 and not call.keyword("params") else Query(None)
+    root, methods = query.root, {each.function.name: each for each in query.methods if isinstance(each.function, Attribute)}
+    value = of.value(root.function) if isinstance(root, Call) else None
+    if not isinstance(root, Call) or len(root.arguments) != 1 or query.perhaps or not isinstance(value, External) or value.dotted.rpartition(".")[2] != "update":
+        return None
+    target, options, values = root.arguments[0], call.keyword("execution_options"), methods.get("values")
+    spelled = methods["execution_options"].keyword("synchronize_session") if "execution_options" in methods else None
+    if isinstance(options, Table):
+        spelled = next((held for key, held in options.items if key == Const("synchronize_session")), spelled)
+    plain = isinstance(target, Attribute) and target.name == "__table__"
+    model = of.value(target.value if isinstance(target, Attribute) and plain else target)
+    columns = None if values is None else _columns(values.arguments[0]) if values.arguments else frozenset(key or "" for key, _ in values.keywords)
+    known = {"where", "values", "execution_options"} >= methods.keys() and len(methods) == len(query.methods)
+    return (model, columns) if isinstance(model, Class) and columns and known and (plain or spelled == Const(False)) else None
+
+
+def _columns(values: Expression) -> frozenset[str] | None:
+    """The attributes that a dict of new values names, if all of them are seen."""
+    names = [key.name if isinstance(key, Attribute) else key.value if isinstance(key, Const) else None for key, _ in values.items] if isinstance(values, Table) else [None]
+    return frozenset(str(name) for name in names) if None not in names else None
 
 
 def is_ending(of: Values, call: Call) -> bool:

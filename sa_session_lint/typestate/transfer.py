@@ -125,7 +125,8 @@ class Transfer(Values):
             return
         for read in self.instances.reads(step, way):
             if read.kind is not None and (of := read.of.copy or read.of.loc) is not None:
-                way.faults.append((read.kind, of, read.of.merged or read.of.pending or read.of.detached or read.of.expired or read.of.sent))
+                bypassed = read.of.stale[0] if read.of.stale is not None and read.kind == "stale read" else None
+                way.faults.append((read.kind, of, bypassed or read.of.merged or read.of.pending or read.of.detached or read.of.expired or read.of.sent))
                 if read.kind in RAISING:  # nothing comes after it
                     way.clear()
                     way.raising = "other"

@@ -400,6 +400,8 @@ def swept(found: Object, event: str, at: Place) -> Object:
         found = replace(found, pending=None, fetched=None)
     if event in {"delete", "forget"} or found.gone:
         found = replace(uncopied(found), expired=None, undone=False, fetched=None, unsent=None, sent=None)
+    if found.stale is not None and event not in {"sql", "keep", "flush"} and found.stale[0] != at:
+        found = replace(found, stale=None)
     if event == "delete" or found.gone:
         return replace(found, detached=None, gone=True)
     if event == "forget":
