@@ -310,6 +310,8 @@ class Transfer(Values):
         state = way.heap.get(changed.loc) if changed.loc is not None else None
         if changed.loc is None or state is None or state.closed is not None or changed.model is None or not self.facts.is_column(changed.model, target.name):
             return
+        if state.txn is INACTIVE and changed.new:
+            return  # the flush that has failed made it transient again
         way.wrote(changed.loc, self.place(at))
         if way.state(changed.loc).unsaved == self.place(at):
             way.env[name] = changed = replace(changed, written=self.place(at))
