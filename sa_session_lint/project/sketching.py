@@ -47,7 +47,7 @@ from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own,
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.seeding import is_shared_row, seeded
 from sa_session_lint.project.slowness import takes_time
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, names_in
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, is_count, names_in
 from sa_session_lint.typestate.slicing import contract, decisive
 from sa_session_lint.typestate.state import Condition
 
@@ -292,13 +292,18 @@ class _Sketching:
         return [(self.expression(target), value)]
 
     def condition(self, node: cst.CSTNode) -> Condition | None:
-        """A condition that a name's value may settle, or that may be asked again."""
-        match node:  # `"session" in locals()` asks whether there is one
+        """A condition that a name's value may settle, or that may be asked again. `"session" in locals()` asks whether there is one, `number > 0`
+        whether it is not the first turn of a loop that is numbered."""
+        match node:
             case cst.Comparison(
                 left=cst.SimpleString() as name, comparisons=[cst.ComparisonTarget(operator=cst.In(), comparator=cst.Call(func=cst.Name(value="locals" | "vars" | "dir"), args=[]))]
             ):
                 asked = str(name.evaluated_value)
                 return Condition("true", Name(asked), ("true", ("name", asked)), frozenset({asked}))
+            case cst.Comparison(left=cst.Name(value=name), comparisons=[cst.ComparisonTarget(operator=operator, comparator=cst.Integer(value=number))]) if (
+                (turn := _TURNS.get((type(operator), number))) is not None and all(is_count(binding.value) for binding in self.scope.bindings.get(name, [])) and name in self.scope.bindings
+            ):
+                return Condition(turn, Name(name), ("true", ("name", name)), frozenset({name}))
         key = _key(node)
         if key is None:
             return None
@@ -427,6 +432,10 @@ def _names(node: cst.CSTNode) -> list[str]:
 
 
 _CONTAINERS = 1
+_TURNS: dict[tuple[type[cst.BaseCompOp], str], Literal["true", "is false"]] = {
+    (cst.GreaterThan, "0"): "true", (cst.NotEqual, "0"): "true", (cst.GreaterThanEqual, "1"): "true", (cst.Equal, "0"): "is false", (cst.LessThan, "1"): "is false",
+}  # fmt: skip
+"""What comparisons of the number of a turn ask: whether it is the first."""
 """The containers up to which it is remembered whether they hold something."""
 
 

@@ -96,6 +96,14 @@ class Sketch:
     once: frozenset[int] = frozenset()
 
 
+def is_count(value: Expression) -> bool:
+    """Whether a value counts the turns of a loop from 0: the first part of what `enumerate(...)` gives."""
+    match value:
+        case Item(Each(Call(Name("enumerate"), (_,), ())), Const(0)):
+            return True
+    return False
+
+
 def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None:
     """Collect the names that an expression reads and the calls in it."""
     match expression:

@@ -33,7 +33,7 @@ from sa_session_lint.typestate.concurrency import Concurrency
 from sa_session_lint.typestate.instances import RAISING, Instances
 from sa_session_lint.typestate.invocation import Invocation
 from sa_session_lint.typestate.methods import Methods
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in, is_count
 from sa_session_lint.typestate.slicing import wanted
 from sa_session_lint.typestate.state import (
     Abstract,
@@ -84,6 +84,7 @@ class Transfer(Values):
         self.blocks = Blocks(self)
         self.concurrency = Concurrency(self)
         self.instances = Instances(self)
+        self.asked = {step.condition.subject.name for step in sketch.steps.values() if step.condition is not None and isinstance(step.condition.subject, Name)}
         self.read: dict[int, tuple[tuple[str, str], ...]] = {}
         self.has_savepoint = any(isinstance(s.value, Call) and isinstance(s.value.function, Attribute) and s.value.function.name == "begin_nested" for s in sketch.steps.values())
         self.told = {at for step in sketch.steps.values() for at in self.told_by(step)}
@@ -339,13 +340,13 @@ class Transfer(Values):
 
     def assumed(self, condition: Condition, truth: bool, way: Way) -> Iterator[Way]:
         """The way on which a condition is so, unless that contradicts what is known."""
-        positive = truth != (condition.kind == "is not none")
+        positive = truth != (condition.kind in {"is not none", "is false"})
         value = self.evaluate(condition.subject, way) if condition.subject is not None else None
         for name in sorted(_values_read(condition.key)):
             self.taken_for_result(Name(name), way.env.get(name), way)
         if isinstance(value, Ref) and value.loc[0] == "ambient":
             value = None  # what an object keeps may be missing
-        settled = False if _is_other_error(condition.subject, way) else _settled(condition.kind, value)
+        settled = False if _is_other_error(condition.subject, way) else _settled("true" if condition.kind == "is false" else condition.kind, value)
         if settled is not None:
             if settled == positive:
                 yield way
@@ -354,7 +355,7 @@ class Transfer(Values):
         if known is not None and known != positive:
             return
         way.conditions[condition.key] = positive
-        if condition.kind != "true" and positive and isinstance(condition.subject, Name):
+        if condition.kind in {"is none", "is not none"} and positive and isinstance(condition.subject, Name):
             way.env[condition.subject.name] = Known(None)
         yield way
 
@@ -451,6 +452,9 @@ class Transfer(Values):
                     loc: Loc = ("given", self.place(step.at))
                     each.heap[loc] = SessionState(ANY, found.kind, "given", fresh=False)
                     bound = Ref(loc)
+                if isinstance(target, Name) and is_count(expression) and target.name in self.asked:
+                    bound = Known(0) if way.env.get(target.name) is None else Some()
+                    done.env.pop(target.name, None)
                 if isinstance(target, Name):
                     each.bind(target.name, bound)
             if step.filled is not None:
