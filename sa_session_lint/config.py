@@ -31,8 +31,8 @@ MIGRATIONS = (
     "**/versions/" + "[0-9a-f]" * 12 + "_*.py",
 )
 SCRIPTS = ("scripts/", "benchmarks/", "profiling/")
-# What lives as long as a script does needs no scope, and what it does after an error matters little: rules with these tags are off in tests, migrations and scripts.
-SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit", "recovery"))
+# What lives as long as a script does needs no scope, and what it does after an error and how often it asks the database matter little: rules with these tags are off in tests, migrations and scripts.
+SCOPE_TAGS = frozenset(("lifetime", "leak", "missing-commit", "recovery", "queries"))
 # Of these, what does no harm in a function that runs once, when the program starts.
 ONCE_TAGS = frozenset(("leak", "connection"))
 

@@ -10,6 +10,7 @@ from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
 from sa_session_lint.model.expression import OPAQUE, Attribute, Call, Const, Expression, Item, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.ending import leaves
 from sa_session_lint.project.interest import may_matter
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.tracking import followed
@@ -62,11 +63,11 @@ class CalleeEndsCallersTransaction(FlowCheck):
         made = outline.nodes[call_at(caller.sketch.steps[met.step])]
         for outer, inner in pairwise((*path_between(outline.nodes[around.at], made), made)):
             if isinstance(outer, cst.If) and inner is outer.test:
-                return _leaves(outer)
+                return leaves(self.index, outline, around, outer.body)
             if isinstance(outer, cst.IndentedBlock) and isinstance(inner, cst.SimpleStatementLine):
                 after = next(iter(outer.body[outer.body.index(inner) + 1 :]), None)
                 names = {each.target.value for line in inner.body if isinstance(line, cst.Assign) for each in line.targets if isinstance(each.target, cst.Name)}
-                return isinstance(after, cst.If) and reads_any(after.test, names) and _leaves(after)
+                return isinstance(after, cst.If) and reads_any(after.test, names) and leaves(self.index, outline, around, after.body)
         return False
 
     def is_callers_choice(self, function: cst.CSTNode, node: cst.CSTNode) -> bool:
@@ -74,12 +75,6 @@ class CalleeEndsCallersTransaction(FlowCheck):
         names = {parameter.name for parameter in self.around.parameters}
         names |= {name for name, bindings in self.around.bindings.items() if any(_root(_looked_into(binding.value)) in names for binding in bindings)}
         return any(reads_any(outer.test, names) for outer in self.around_of(function, node) if isinstance(outer, cst.If))
-
-
-def _leaves(branch: cst.If) -> bool:
-    """Whether a branch ends the function."""
-    last = branch.body.body[-1] if branch.body.body else None
-    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], (cst.Return, cst.Raise))
 
 
 def _ends(scope: Scope, node: cst.FunctionDef) -> bool:

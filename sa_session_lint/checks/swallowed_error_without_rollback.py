@@ -9,6 +9,7 @@ from sa_session_lint.model.expression import Await, Call
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Function, Place
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
+from sa_session_lint.project.ending import leaves
 from sa_session_lint.project.handlers import handlers_around, may_raise, names_caught, recovers, rolls_back
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.typestate.followed import Followed, Met
@@ -58,7 +59,7 @@ class SwallowedErrorWithoutRollback(FlowCheck):
             block for block in compounds(self.file.outline.nodes[self.around.at])
             if isinstance(block, cst.If) and (self.compares(block.test, call) or (reads_any(block.test, names) and not self.holds(block, call)))
         ]
-        return any(self.holds(block, use) or self.leaves(block.body) for block in tests)
+        return any(self.holds(block, use) or leaves(self.index, self.file.outline, self.around, block.body) for block in tests)
 
     def compares(self, test: cst.BaseExpression, call: cst.CSTNode) -> bool:
         """Whether a test asks more of what a call gives than whether that is true, which is followed."""
@@ -71,14 +72,9 @@ class SwallowedErrorWithoutRollback(FlowCheck):
         came, use = since(self.found, met.step, met.disjunct, met.loc, INACTIVE), self.node(met.step)
         for around in self.around_of(self.file.outline.nodes[self.around.at], use):
             if isinstance(around, cst.Try) and self.holds(around.body, use) and (came is None or not self.holds(around, self.node(came))):
-                if any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and (rolls_back(each) or self.leaves(each.body)) for each in around.handlers):
+                if any(not FLUSH_ERRORS.isdisjoint(names_caught(each)) and (rolls_back(each) or leaves(self.index, self.file.outline, self.around, each.body)) for each in around.handlers):
                     return True
         return False
-
-    def leaves(self, body: cst.BaseSuite) -> bool:
-        """Whether a block ends by going elsewhere."""
-        last = body.body[-1]
-        return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], (cst.Return, cst.Raise, cst.Continue, cst.Break))
 
     def is_told(self, met: Met, failed: Place) -> bool:
         """Whether the error is one that a reader sees coming. Caught here, of a flush by name, or of a query when an object was added: that it only saves

@@ -110,6 +110,9 @@ METHODS: dict[str, Operation] = {
 WORKING = frozenset({name for name, operation in METHODS.items() if operation != "none"} | {"query", "run_sync"})
 """Methods that work with the session's objects or its connection: no two of them may run at once."""
 
+SUSPENDING = WORKING - {"delete", "add", "add_all"}
+"""Of those of an AsyncSession the ones during which other tasks surely have a turn: `delete()` asks the database only for what it cascades to."""
+
 WRITES = frozenset({"add", "add_all", "delete", "merge", "bulk_insert_mappings", "bulk_save_objects", "bulk_update_mappings"})
 """Methods after which the session holds work that only a commit keeps."""
 

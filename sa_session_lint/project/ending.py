@@ -47,6 +47,14 @@ def ending(index: Index, call: Call, scope: Scope, path: str, depth: int = 2) ->
     return _ends(index, found, function, depth) if found is not None and function is not None else None
 
 
+def leaves(index: Index, found: Outline, scope: Scope, block: cst.BaseSuite) -> bool:
+    """Whether a block ends by going elsewhere: by `return`, `raise`, `continue`, `break`, or a call that never comes back."""
+    match block.body[-1] if block.body else None:
+        case cst.SimpleStatementLine(body=[*_, cst.Return() | cst.Raise() | cst.Continue() | cst.Break()]):
+            return True
+    return _block_ends(index, found, scope, block, 2) is not None
+
+
 def _ends(index: Index, found: Outline, scope: Scope, depth: int) -> End | None:
     """How a function ends, if its last statement never lets it come back and no other one returns. A method counts where no other class has one of its name."""
     node = found.nodes[scope.at]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model import vocabulary as v
 from sa_session_lint.model.expression import Attribute, Call, Const, Expression, Lambda, Name, Row, Star, Table, dotted
-from sa_session_lint.model.protocol import ANY, WORKING
+from sa_session_lint.model.protocol import ANY, SUSPENDING, WORKING
 from sa_session_lint.model.value import Class, Engine, External, Function, Made, Method, Place, Registry, Session, Value
 from sa_session_lint.typestate.sketch import attributes_in, names_in
 from sa_session_lint.typestate.state import (
@@ -197,7 +197,7 @@ class Concurrency:
             return Pending(call, arguments, receiver)  # it runs at once, by itself
         if isinstance(receiver, Ref):
             name = call.function.name if isinstance(call.function, Attribute) else ""
-            used: tuple[Ref, ...] = (receiver,) if name in WORKING and isinstance(call.function, Attribute) and not self.is_registry(call.function.value) else ()
+            used: tuple[Ref, ...] = (receiver,) if name in SUSPENDING and isinstance(call.function, Attribute) and not self.is_registry(call.function.value) else ()
         else:
             work = self.work(Call(call.function, (call.function, *call.arguments), call.keywords, call.at), (None, *arguments), _DIRECT)
             used = self.used(work, way)

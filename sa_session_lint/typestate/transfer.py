@@ -124,7 +124,7 @@ class Transfer(Values):
             if step.error is not None or step.misuse is not None:
                 yield step.error or step.misuse or RAISED, way
             return
-        for read in self.instances.reads(step, way):
+        for read in self.instances.reads(step, way) if ("turned", step.at) not in way.env else ():  # what a loop is over is read before its first turn
             if read.kind is not None and (of := read.of.copy or read.of.loc) is not None:
                 bypassed = read.of.stale[0] if read.of.stale is not None and read.kind == "stale read" else None
                 way.faults.append((read.kind, of, bypassed or read.of.merged or read.of.pending or read.of.detached or read.of.expired or read.of.sent))
@@ -196,7 +196,7 @@ class Transfer(Values):
         """The session whose failed flush has expired an object of which a step reads an attribute, and whether that surely raises: a column does, of something else
         it is not known. A savepoint expires less."""
         failed = {loc for loc, state in way.heap.items() if state.txn is INACTIVE and state.poisoned is not None and not state.loaded and "nested" not in state.blocks}
-        if not failed or self.has_savepoint:
+        if not failed or self.has_savepoint or ("turned", step.at) in way.env:
             return None
         for name, attribute in self.reads(step):
             held = way.env.get(name)
@@ -460,7 +460,7 @@ class Transfer(Values):
             if step.filled is not None:
                 each.is_there(step.filled)
             again = done.env.pop(("turned", step.at), None) is not None
-            if step.at in self.sketch.once:
+            if step.at in self.sketch.once or any(isinstance(way.env.get(name), Object) for name, _ in self.reads(step)):
                 each.env["turned", step.at] = Known(True)
             if step.at not in self.sketch.once or not again:
                 yield step.next[0], each
