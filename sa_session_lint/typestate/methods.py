@@ -148,6 +148,8 @@ class Methods:
         operation: Operation = METHODS.get(name, "any") if not is_ending(self.of, call) else "any"
         if name == "merge" and call.keyword("load") == Const(False):
             operation = "none"  # what is merged is taken for what the database holds: nothing is asked
+        if name == "merge" and state.txn is CTXDONE and isinstance(merged := self.of.evaluate(call.arguments[0], way) if call.arguments else None, Object) and merged.loc == loc:
+            operation = "none"  # it is there already
         if name in {"begin", "begin_nested"}:
             kind = "begin" if name == "begin" else "nested"
             if state.kind == "async":
@@ -219,6 +221,7 @@ class Methods:
                 back, raised = way.operate(loc, "sql" if way.state(loc).txn is INACTIVE else "flush", at)
                 return [(each, None) for each in back], by_sql(raised)
             if kind == "nested":
+                way.sweep(loc, "forget", at)
                 way.update(loc, txn=CONN if way.state(loc).txn is INACTIVE else way.state(loc).txn, poisoned=None, pending=False)
         return [(way, None)], []
 
