@@ -170,7 +170,7 @@ class Blocks:
         unsaved = state.unsaved if late else None
         way.update(loc, txn=IDLE, unsaved=unsaved, blocks=blocks, given_back=True, poisoned=None, pending=late, saved=saved or state.saved)
         if saved:
-            way.commits(loc, at)
+            way.commits(loc, state, at)
         else:
             way.undoes(loc, state, at)
         return [way], failed

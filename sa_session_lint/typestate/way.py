@@ -216,8 +216,10 @@ class Way:
         if before is not None:
             self.update(loc, swept=_after(before, event))
 
-    def commits(self, loc: Loc, at: Place) -> None:
+    def commits(self, loc: Loc, before: SessionState, at: Place) -> None:
         """The objects of a session after its commit."""
+        if before.pending or not before.expire:
+            self.sweep(loc, "sql", at)  # what is sent may ask for the keys of what had expired
         expire = self.state(loc).expire
         self.sweep(loc, "forget" if "nested" in self.state(loc).blocks else "commit" if expire else "keep" if expire is False else "doubt", at)
 
@@ -293,9 +295,7 @@ class Way:
         if operation in {"commit", "rollback", "close", "any"}:
             for way in come_back:
                 if operation == "commit":
-                    if state.pending or not state.expire:
-                        way.sweep(loc, "sql", at)  # what is sent may ask for the keys of what had expired
-                    way.commits(loc, at)
+                    way.commits(loc, state, at)
                 elif operation == "rollback":
                     way.undoes(loc, state, at)
                 else:

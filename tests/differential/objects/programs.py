@@ -1,35 +1,27 @@
-"""Random programs that read attributes of objects: of a read that is reported every run that comes to it must show what the rule says.
-
-The linter sees `print(t1.name)`; what runs in its place, on the same line, is `probe(line, lambda: t1.name)`, which notes whether the read raised for want of
-a session, sent SQL, gave None or nothing at all. `s1.refresh(t1)` and its like are noted in the same way. Reads that raise for want of a session and are not
-reported are counted: the model may be silent, but not wrong.
-"""
+"""Random programs that read attributes of objects, and give objects to sessions; those from the seed `WIDE` on have loops, blocks that are left by an error, and
+a part of them runs under asyncio. The seeds before it stay what they were."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm.exc import DetachedInstanceError
-from sqlalchemy.pool import StaticPool
+HEADER = """from contextlib import aclosing, closing
 
-from tests.linting import found_in, lint, write
+from sqlalchemy import Column, ForeignKey, Integer, String, create_engine, delete, insert, inspect, select, update
+from sqlalchemy.ext.asyncio import AsyncAttrs, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, deferred, joinedload, make_transient, make_transient_to_detached, relationship, selectinload, sessionmaker
 
-HEADER = """from sqlalchemy import Column, ForeignKey, Integer, String, create_engine, select
-from sqlalchemy.orm import declarative_base, deferred, joinedload, relationship, selectinload, sessionmaker
 
-Base = declarative_base()
+class Base(AsyncAttrs, DeclarativeBase):
+    pass
+
+
 engine = create_engine("sqlite://")
 SessionLocal = sessionmaker(engine)
 Kept = sessionmaker(engine, expire_on_commit=False)
+AsyncLocal = async_sessionmaker(create_async_engine("sqlite+aiosqlite://"))
+AsyncKept = async_sessionmaker(create_async_engine("sqlite+aiosqlite://"), expire_on_commit=False)
 outside = [print].pop()  # code that nobody can read: a run puts its own here
 
 
@@ -111,6 +103,47 @@ def make(name):
         return thing
 
 
+async def async_save(session, thing):
+    session.add(thing)
+    await session.commit()
+
+
+async def async_renew(session, thing):
+    await session.refresh(thing)
+
+
+async def async_done(session):
+    await session.commit()
+
+
+async def async_undo(session):
+    await session.rollback()
+
+
+async def async_shut(session):
+    await session.close()
+
+
+async def async_load(key):
+    async with AsyncLocal() as session:
+        return await session.get(Thing, key)
+
+
+async def async_load_saved(key):
+    async with AsyncLocal() as session:
+        thing = await session.get(Thing, key)
+        thing.name = "saved"
+        await session.commit()
+    return thing
+
+
+async def async_make(name):
+    async with AsyncLocal() as session:
+        thing = Thing(name=name)
+        await async_save(session, thing)
+        return thing
+
+
 """
 """What the programs have in common: the database holds two things with parts and marks."""
 
@@ -132,29 +165,92 @@ READS = (
     *("print({t}.name)",) * 4, *("print({t}.id)",) * 2, *("print({t}.parts)",) * 2, *("print({t}.notes)",) * 2, *("print({t}.marks)",) * 2, "print({t}.title)", "print({t}.size(1))",
     "print(shown({t}))", 'print(f"a {{{t}}}")', "print(vars({t}))",
 )
-_READ = re.compile(r"print\((?=.*\bt\d+\b)(.*)\)$")
-_GIVEN = re.compile(r"(s\d+\.(?:add|delete|refresh|expire|expunge)\(t\d+\))$")
-SHOWS = {
-    "expired-read-after-close": "detached", "read-after-rollback": "detached", "lazy-load-after-close": "detached", "reload-after-commit": "sql", "commit-inside-iteration": "sql",
-    "generated-value-before-flush": "none", "expired-object-dumped-through-dict": "empty", "object-of-other-session": "invalid", "operation-needs-persistent-instance": "invalid",
-}  # fmt: skip
-"""What every run shows at a line at which a rule reports."""
+
+WIDE = 200_000
+"""From this seed on programs have what stands below, too."""
+MORE_OPENINGS = (*OPENINGS, ("with closing(SessionLocal()) as {s}:", 1), ("with Kept.begin() as {s}:", 1))
+MORE_LOADS = (
+    *LOADS, ('{t} = Thing(id=7, name="seven")', 1), ("{t} = {s}.get(Thing, 1, populate_existing=True)", 1), ("{t} = {s}.get(Thing, 2)", 2), ("{t} = {s}.query(Thing).filter_by(id=2).one()", 1),
+    ("{t} = {s}.merge({u})", 1), ("{t} = {s}.scalars(select(Thing).execution_options(populate_existing=True)).first()", 1), ('{t} = Thing(name="new")', 3),
+)  # fmt: skip
+MORE_OPERATIONS = (
+    *OPERATIONS, ("{s}.delete({t})", 5), ("{s}.expunge({t})", 2), ("{s}.flush()", 3), ("{s}.reset()", 1), ("{s}.invalidate()", 1), ("make_transient({t})", 1), ("make_transient_to_detached({t})", 1), ("{s}.merge({t})", 2),
+    ('{s}.execute(update(Thing).where(Thing.id == 1).values(name="sent"))', 1), ("{s}.execute(delete(Thing).where(Thing.id == 1))", 1), ("{s}.add({t})", 2),
+    ("{t}.id = 5", 1), ('{t}.name += "!"', 1), ("{{}}[{t}.id] = 1", 1), ("assert {t}.name", 1), ('{t}.notes = "noted"', 1), ('{s}.add(Thing(name="other"))', 1), ("{s}.execute(insert(Thing).values(id=1))", 1), ('{s}.expire({t}, ["name"])', 1),
+)  # fmt: skip
+MORE_READS = (
+    *READS, "print(inspect({t}).identity)", "print({t}.name, {t}.parts)", 'print("there" if {t}.name else "")', 'print({t}.name + "!")', "print({t}.id == 1)", "print(not {t}.notes)",
+    "print(f\"{{{t}.name + '!'}}\")", 'print(getattr({t}, "name"))', "print((lambda: {t}.name)())", "print([each.name for each in [{t}]])", 'print({t}.name or "")', "print({t}.name and {t}.id)",
+    "print({{1: {t}.id + 1}})", "print({t}.name.upper())",
+)  # fmt: skip
+TESTS = ("flag", "flag", "flag", "{t}.name", "{t}.id + 1 > 2", "not {t}.parts", '{t}.name == "one"', "{t} is not None", "{t}.id and flag")
+LOOPS = (
+    ("for {t} in {s}.query(Thing).all():", 3), ("for {t} in {s}.scalars(select(Thing)).all():", 3), ("for {t} in {s}.execute(select(Thing)).scalars().all():", 1),
+    ("for _ in range(2):", 3), ("for {t} in {s}.scalars(select(Thing)):", 1), ("for {t} in {s}.query(Thing):", 1),
+)  # fmt: skip
+BLOCKS = (("with {s}.begin_nested():", 3), ("with {s}.begin():", 2), ("with {s}.no_autoflush:", 1), ("with {s}:", 1))
+
+_AWAITED = re.compile(r"n\d+\.\w+\(|s\d+\.(?:begin_nested|commit|rollback|flush|close|refresh|delete|merge|get|scalars|execute|reset|invalidate)\(")
+_HELPED = re.compile(r"\b(save|renew|done|undo|shut|load|load_saved|make)\(")
+_QUERY = re.compile(r"(s\d+)\.query\((\w+)\)")
+
+
+DRILLED = 300_000
+"""From this seed on programs bring an object into a state and do something to it, for every cell of the tables of cells.py."""
+STATES = (
+    ('{t} = Thing(name="new")',), ('{t} = Thing(name="new")', "{s}.add({t})"), ("{t} = {s}.get(Thing, 1)",), ("{t} = {s}.get(Thing, 1)", '{t}.name = "written"'),
+    ("{t} = {s}.get(Thing, 1)", "{s}.commit()"), ("{t} = {s}.get(Thing, 1)", "{s}.expire({t})"), ("{t} = {s}.get(Thing, 1)", "{s}.delete({t})"),
+    ("{t} = {s}.get(Thing, 1)", "{s}.delete({t})", "{s}.flush()"), ("{t} = {s}.get(Thing, 2)", "{s}.delete({t})", "{s}.commit()"), ("{t} = load(1)",), ("{t} = load_saved(1)",),
+)  # fmt: skip
+DONE = (
+    "{s}.add({t})", "{s}.delete({t})", "{s}.merge({t})", "{s}.refresh({t})", "{s}.expire({t})", "{s}.expunge({t})", "{s}.flush()", "{s}.commit()", "{s}.rollback()", "{s}.close()",
+    "{s}.reset()", "{s}.invalidate()", "{s}.expire_all()", "{s}.expunge_all()", "print({t}.name)", "print({t}.parts)",
+)  # fmt: skip
+HAPPENED = ("pass", "{s}.commit()", "{s}.rollback()", "{s}.expire({t})", "{s}.refresh({t})")
+GONE = ("pass", "{s}.close()", "{s}.reset()", "{s}.invalidate()", "{s}.expunge({t})", "{s}.expunge_all()")
+ASKED = ("print({t}.id)", "print({t}.name)", "print({t}.notes)", "print({t}.parts)", '{t}.name = "set"')
 
 
 def program(seed: int) -> str:
     """The text of one program."""
-    return _Writing(random.Random(seed)).run(seed)
+    return _Writing(random.Random(seed), seed >= WIDE).run(seed)
+
+
+def awaiting(line: str) -> str:
+    """What a line is under asyncio."""
+    line = _QUERY.sub(r"\1.scalars(select(\2))", line.replace(".filter_by(id=2)", "").replace("joinedload", "selectinload").replace("SessionLocal", "AsyncLocal").replace("Kept", "AsyncKept"))
+    line = re.sub(r"\(select\((\w+)\)\)\.options\((.*?\))\)", r"(select(\1).options(\2))", line).replace("closing(", "aclosing(")
+    if line.startswith("with ") and ".no_autoflush" not in line:
+        return f"async {line}"
+    if (helped := _HELPED.search(line)) is not None:
+        line = f"{line[: helped.start()]}await async_{line[helped.start() :]}"
+    if (found := _AWAITED.search(line)) is None:
+        return line
+    depth, end = 1, found.end()
+    while depth:
+        depth += {"(": 1, ")": -1}.get(line[end], 0)
+        end += 1
+    called, rest = line[found.start() : end], line[end:]
+    if rest.startswith(".one()"):
+        rest = ".first()" + rest[6:]
+    return line[: found.start()] + (f"(await {called})" if rest.startswith(".") else f"await {called}") + rest
 
 
 class _Writing:
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
+    def __init__(self, chance: random.Random, wide: bool) -> None:
+        self.chance, self.wide = chance, wide
+        self.is_async = wide and chance.random() < 0.35
         self.room = chance.randint(3, 9)
         self.sessions = self.things = 0
+        self.loops = self.points = 0
         self.lines: list[str] = []
 
     def run(self, seed: int) -> str:
-        self.lines.append(f"def program_{seed}(flag):")
+        self.lines.append(f"{'async ' if self.is_async else ''}def program_{seed}(flag):")
+        if seed >= DRILLED:
+            for _ in range(3):
+                self.drilled()
+            return "\n".join(self.lines) + "\n\n\n"
         things: list[str] = []
         self.opened(1, [], things)
         for _ in range(self.chance.randint(1, 4)):
@@ -162,10 +258,42 @@ class _Writing:
         return "\n".join(self.lines) + "\n\n\n"
 
     def put(self, depth: int, line: str) -> None:
-        self.lines.append("    " * depth + line)
+        self.lines.append("    " * depth + (awaiting(line) if self.is_async else line))
 
     def picked(self, choices: tuple[tuple[str, int], ...]) -> str:
         return self.chance.choices([line for line, _ in choices], [weight for _, weight in choices])[0]
+
+    def drilled(self) -> None:
+        """An object in a state, what is done to it, and what is read then. Whatever raises is over at once."""
+        self.sessions += 2
+        self.things += 1
+        other, session, thing = f"s{self.sessions - 1}", f"s{self.sessions}", f"t{self.things}"
+        maker = self.chance.choice(("SessionLocal", "Kept"))
+        self.put(1, "try:")
+        self.put(2, self.chance.choice((f"with {maker}() as {session}:", f"with closing({maker}()) as {session}:")))
+        depth = 3
+        match self.chance.choice(("state", "state", "other", "read", "read")):
+            case "state":
+                lines = [*self.chance.choice(STATES), self.chance.choice(DONE)]
+            case "other":
+                self.put(depth, f"with SessionLocal() as {other}:")
+                self.put(depth + 1, f"{thing} = {other}.get(Thing, {self.chance.choice((1, 2))})")
+                lines, depth = [self.chance.choice(DONE[:6])], depth + 1
+            case _:
+                lines = ["{t} = {s}.get(Thing, 1)", self.chance.choice(HAPPENED), self.chance.choice(GONE), self.chance.choice(ASKED)]
+        if self.chance.random() < 0.2:
+            lines.insert(self.chance.randint(1, len(lines)), self.picked(MORE_OPERATIONS))
+        for line in lines:
+            self.put(depth, line.format(s=session, t=thing))
+        self.read(depth, [thing])
+        if self.chance.random() < 0.3:
+            self.put(depth, "raise ValueError")
+        self.put(1, "except Exception:")
+        self.put(2, "pass")
+        self.put(1, "try:")
+        self.read(2, [thing])
+        self.put(1, "except Exception:")
+        self.put(2, "pass")
 
     def opened(self, depth: int, sessions: list[str], things: list[str]) -> None:
         self.sessions += 1
@@ -176,12 +304,30 @@ class _Writing:
             self.block(depth, [*sessions, new], things)
             self.put(depth, f"{new}.close()")
             return
-        self.put(depth, self.picked(OPENINGS).format(s=new))
+        opening = self.picked(MORE_OPENINGS if self.wide else OPENINGS).format(s=new)
+        if self.wide and self.chance.random() < 0.15:
+            self.failing(depth, opening, new, [*sessions, new], things)
+            return
+        self.put(depth, opening)
         self.load(depth + 1, new, things)
         self.block(depth + 1, [*sessions, new], things)
 
+    def failing(self, depth: int, opening: str, session: str, sessions: list[str], things: list[str]) -> None:
+        """A block that is left by an error; what is read behind it was there before."""
+        if not things:
+            self.things += 1
+            self.put(depth, f't{self.things} = Thing(name="before")')
+            things.append(f"t{self.things}")
+        self.put(depth, "try:")
+        self.put(depth + 1, opening)
+        self.operation(depth + 2, session, self.chance.choice(things))
+        self.block(depth + 2, sessions, [*things])
+        self.put(depth + 2, "raise ValueError")
+        self.put(depth, "except ValueError:")
+        self.put(depth + 1, "pass")
+
     def load(self, depth: int, session: str, things: list[str]) -> None:
-        line = self.picked(LOADS)
+        line = self.picked(MORE_LOADS if self.wide else LOADS)
         if "{u}" in line and not things:
             line = "{t} = {s}.get(Thing, 1)"
         self.things += 1
@@ -190,7 +336,14 @@ class _Writing:
         things.append(f"t{self.things}")
 
     def read(self, depth: int, things: list[str]) -> None:
-        self.put(depth, self.chance.choice(READS).format(t=self.chance.choice(things)))
+        self.put(depth, self.chance.choice(self.reads).format(t=self.chance.choice(things)))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (*MORE_READS, "print(await {t}.awaitable_attrs.parts)") if self.is_async else MORE_READS if self.wide else READS
+
+    def operation(self, depth: int, session: str, thing: str) -> None:
+        self.put(depth, self.picked(MORE_OPERATIONS if self.wide else OPERATIONS).format(s=session, t=thing))
 
     def block(self, depth: int, sessions: list[str], things: list[str]) -> None:
         for _ in range(self.chance.randint(1, 5)):
@@ -198,114 +351,56 @@ class _Writing:
                 return
             self.room -= 1
             session, thing = self.chance.choice(sessions), self.chance.choice(things)
-            match self.chance.choices(("operation", "load", "read", "if", "try", "open"), (50, 10, 16, 8, 6, 6))[0]:
+            kinds, weights = ("operation", "load", "read", "if", "try", "open"), (50, 10, 16, 8, 6, 6)
+            if self.wide:
+                kinds, weights = (*kinds, "loop", "block", "savepoint"), (*weights, 7, 5, 2)  # type: ignore[assignment]  # longer ones
+            match self.chance.choices(kinds, weights)[0]:
                 case "operation":
-                    self.put(depth, self.picked(OPERATIONS).format(s=session, t=thing))
+                    self.operation(depth, session, thing)
                 case "load":
                     self.load(depth, session, things)
                 case "read":
                     self.read(depth, things)
                 case "if":
-                    self.put(depth, "if flag:")
-                    self.put(depth + 1, self.picked(OPERATIONS).format(s=session, t=thing))
+                    self.put(depth, f"if {self.chance.choice(TESTS).format(t=thing) if self.wide else 'flag'}:")
+                    self.operation(depth + 1, session, thing)
                 case "try":
                     self.put(depth, "try:")
-                    self.put(depth + 1, self.picked(OPERATIONS).format(s=session, t=thing))
+                    self.operation(depth + 1, session, thing)
                     self.put(depth, "except Exception:")
                     self.put(depth + 1, f"{session}.rollback()")
                 case "open" if depth < 4:
                     self.opened(depth, sessions, things)
+                case "loop" if depth < 4 and not self.loops:
+                    self.looped(depth, session, sessions, things)
+                case "savepoint":
+                    self.points += 1
+                    self.put(depth, f"n{self.points} = {session}.begin_nested()")
+                    self.operation(depth, session, thing)
+                    self.operation(depth, session, thing)
+                    self.put(depth, f"n{self.points}.{self.chance.choice(('rollback', 'commit'))}()")
+                case "block" if depth < 4:
+                    opening = self.picked(BLOCKS).format(s=session)
+                    if self.chance.random() < 0.3:
+                        self.failing(depth, opening, session, sessions, things)
+                        continue
+                    self.put(depth, opening)
+                    self.operation(depth + 1, session, thing)
+                    self.block(depth + 1, sessions, [*things])
 
-
-@dataclass(slots=True)
-class Compared:
-    """What came of programs: reads that ran; lines that raised for want of a session, with how many of them were reported; and each report that a run belies."""
-
-    reads: int = 0
-    raised: int = 0
-    found: int = 0
-    rules: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    def add(self, other: Compared) -> None:
-        self.reads, self.raised, self.found = self.reads + other.reads, self.raised + other.raised, self.found + other.found
-        self.rules += other.rules
-        self.wrong += other.wrong
-
-
-def compare(seeds: Iterable[int], folder: Path) -> Compared:
-    """Run programs with the flag up and down, lint them, and put both side by side."""
-    programs = {seed: program(seed) for seed in seeds}
-    body = HEADER + "".join(programs.values())
-    reported = {line: rule for _, line, rule in found_in(lint(write({"programs.py": body}, folder), select=tuple(SHOWS)))}
-    owner: dict[int, int] = {}
-    line = HEADER.count("\n") + 1
-    for seed, each in programs.items():
-        owner.update(dict.fromkeys(range(line, line + each.count("\n")), seed))
-        line += each.count("\n")
-    noted = _run(body, list(programs))
-    raised = {line for line, runs in noted.items() if any("detached" in run for run in runs)}
-    found = Compared(sum(map(len, noted.values())), len(raised), len(raised & reported.keys()), Counter(reported.values()))
-    for at in sorted(noted.keys() & reported.keys()):
-        if any(SHOWS[reported[at]] not in run for run in noted[at]):
-            found.wrong.append(f"line {at} ({reported[at]}: {body.splitlines()[at - 1].strip()}) showed {noted[at]}, seed {owner[at]}:\n{programs[owner[at]]}")
-    return found
-
-
-def _run(body: str, seeds: list[int]) -> dict[int, list[set[str]]]:
-    """What each line that is watched has shown whenever it was come to."""
-    noted: dict[int, list[set[str]]] = defaultdict(list)
-    sent: list[str] = []
-
-    def probe(line: int, read: Callable[[], object]) -> None:
-        before = len(sent)
-        noted[line].append(shown := set())
-        try:
-            value = read()
-        except DetachedInstanceError:
-            shown.add("detached")
-            raise
-        except InvalidRequestError:
-            shown |= {"invalid", "sql"}  # the row is gone: it was asked for
-            raise
-        if value is None or (isinstance(value, list) and None in value):
-            shown.add("none")
-        if len(sent) > before:
-            shown.add("sql")
-        if isinstance(value, dict) and value.keys() <= {"_sa_instance_state"}:
-            shown.add("empty")
-
-    numbered = enumerate(body.splitlines(), 1)
-    lines = [_GIVEN.sub(rf"probe({number}, lambda: \1)", _READ.sub(rf"probe({number}, lambda: \1)", line)) for number, line in numbered]
-    space: dict[str, Any] = {"probe": probe}
-    exec(compile("\n".join(lines), "programs.py", "exec"), space)
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    event.listen(engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
-    space["SessionLocal"].configure(bind=engine)
-    space["Kept"].configure(bind=engine)
-    turn = [0]
-    space["outside"] = lambda value: _outside(turn[0] % 4, value)
-    space["Base"].metadata.create_all(engine)
-    for seed in seeds:
-        for flag in (True, False):
-            with engine.begin() as connection:
-                for table in ("mark", "part", "thing"):
-                    connection.execute(text(f"DELETE FROM {table}"))
-                connection.execute(text("INSERT INTO thing (id, name, notes) VALUES (1, 'one', 'n'), (2, 'two', 'n')"))
-                connection.execute(text("INSERT INTO part (id, name, thing_id) VALUES (1, 'p', 1)"))
-                connection.execute(text("INSERT INTO mark (id, thing_id) VALUES (1, 1)"))
-            turn[0] = seed + flag
-            with suppress(Exception):  # programs may end in any error; what is compared was noted before
-                space[f"program_{seed}"](flag)
-    engine.dispose()
-    return noted
-
-
-def _outside(choice: int, value: Any) -> None:
-    """Code that nobody can read: it does this or that to a session, or reads an object."""
-    if hasattr(value, "commit"):
-        (value.commit, value.expunge_all, value.rollback, value.close)[choice]()
-    elif choice == 1:
-        _ = value.parts
-    elif choice == 2:
-        _ = value.name, value.notes
+    def looped(self, depth: int, session: str, sessions: list[str], things: list[str]) -> None:
+        """A loop, but none within another; what it goes through is not asked for behind it."""
+        self.loops += 1
+        line = self.picked(LOOPS)
+        self.things += 1
+        name = f"t{self.things}"
+        inner = [name] if "{t}" in line else [*things]
+        self.put(depth, line.format(s=session, t=name))
+        if self.chance.random() < 0.7:
+            self.read(depth + 1, inner)
+        self.block(depth + 1, sessions, [*inner, *things] if self.chance.random() < 0.3 else inner)
+        self.operation(depth + 1, session, self.chance.choice(inner))
+        if self.chance.random() < 0.2:
+            self.put(depth + 1, "if flag:")
+            self.put(depth + 2, "break")
+        self.loops -= 1
