@@ -16,7 +16,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.differential.objects.cells import IMPOSSIBLE, TABLES, TITLES, Cell, c
 from tests.differential.objects.compare import Compared, compare
 from tests.differential.objects.compare import batch as batch_of_objects
 from tests.differential.objects.faults import FAULTS
+from tests.differential.objects.programs import SHOWN
 from tests.differential.reality import reality
 
 TOGETHER = 100
@@ -102,15 +103,15 @@ def faults(ranges: list[range], jobs: int) -> int:
     """Every fault, and how many of the batches have noticed it."""
     noticed: Counter[str] = Counter()
     with ProcessPoolExecutor(jobs) as pool:
-        for found in pool.map(noticing, ranges):
+        for found in pool.map(noticing, [SHOWN, *ranges]):
             noticed.update(found)
     for fault in FAULTS:
         print(f"{'noticed' if noticed[fault.name] else 'MISSED':8} {noticed[fault.name]:4d} {fault.name}")
-    print(f"{len(FAULTS)} faults, {sum(not noticed[fault.name] for fault in FAULTS)} missed by {sum(map(len, ranges))} programs")
+    print(f"{len(FAULTS)} faults, {sum(not noticed[fault.name] for fault in FAULTS)} missed by {len(SHOWN) + sum(map(len, ranges))} programs")
     return 0 if all(noticed[fault.name] for fault in FAULTS) else 1
 
 
-def noticing(seeds: range) -> list[str]:
+def noticing(seeds: Iterable[int]) -> list[str]:
     """The faults that programs notice."""
     with quiet():
         made = batch_of_objects(seeds)

@@ -245,7 +245,8 @@ def given(value: Abstract, way: Way) -> Abstract:
     for each in objects_in(value):
         if each.loc is not None and each.loaded and not way.meets(each.loc, each.model or each.first):
             value = mapped(value, lambda found: replace(found, fetched=None))
-        if each.loc is not None and DELETED in way.state(each.loc).models:
+        added = (one for held in way.env.values() for one in objects_in(held) if one.new and one.loc == each.loc and one.model == (each.model or each.first))
+        if each.loc is not None and (DELETED in way.state(each.loc).models or any(added)):  # a rollback makes what was added transient
             value = mapped(value, lambda found: replace(found, gone=True))
     return value
 

@@ -190,6 +190,12 @@ LOOPS = (
 )  # fmt: skip
 BLOCKS = (("with {s}.begin_nested():", 3), ("with {s}.begin():", 2), ("with {s}.no_autoflush:", 1), ("with {s}:", 1))
 
+SHOWN = (
+    227, 279, 350, 249, 478, 1199, 1320, 1435, 1529, 1993, 2006, 2684, 3233, 7613, 8594, 31039, 32130, 54518, 200151, 200169, 200255, 200287, 200337, 200345, 200568, 201104, 201683,
+    201944, 202083, 204700, 210636, 210931, 213019, 213131, 220597, 222362, 299504,
+)  # fmt: skip
+"""The programs that have shown an error of the model, which was mended. A change of this module gives the seeds other programs."""
+
 _AWAITED = re.compile(r"n\d+\.\w+\(|s\d+\.(?:begin_nested|commit|rollback|flush|close|refresh|delete|merge|get|scalars|execute|reset|invalidate)\(")
 _HELPED = re.compile(r"\b(save|renew|done|undo|shut|load|load_saved|make)\(")
 _QUERY = re.compile(r"(s\d+)\.query\((\w+)\)")
