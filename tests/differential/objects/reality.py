@@ -7,14 +7,17 @@ that it raised, SQL that was sent, a key that was None, nothing at all. `s1.refr
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect as python
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NamedTuple
+from unittest import mock
 
 from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.exc import InvalidRequestError, PendingRollbackError, StatementError
@@ -250,11 +253,11 @@ class Reality:
                 self.left("begin_nested" if transaction.nested else "begin", kind)
             return end(transaction, kind, *rest)
 
-        SessionTransaction.__exit__ = left  # type: ignore[method-assign]
-        try:
-            return asyncio.run(all_of_them())
-        finally:
-            SessionTransaction.__exit__ = end  # type: ignore[method-assign]
+        with warnings.catch_warnings(), mock.patch.object(SessionTransaction, "__exit__", left):
+            warnings.simplefilter("ignore")
+            made = asyncio.run(all_of_them())
+            gc.collect()  # coroutines that a read outside of a greenlet has begun, connections that were invalidated
+        return made
 
     def left(self, block: str, error: object) -> None:
         if self.frame is not None and self.things():
