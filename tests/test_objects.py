@@ -1,51 +1,46 @@
-"""The short form of the differential test of objects: a read that is reported raises on every run that comes to it, and wrong rules of the model are noticed."""
+"""The short form of the differential test of objects: a read that is reported shows what the rule says on every run that comes to it, objects are as they are on
+one of the model's ways, and wrong entries of the model are noticed."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from sa_session_lint.model.value import Place
-from sa_session_lint.typestate import instances, way
-from sa_session_lint.typestate.state import Object
-from tests.differential.objects import compare
+from tests.differential.objects.cells import IMPOSSIBLE, Cell, cells
+from tests.differential.objects.compare import Batch, batch
+from tests.differential.objects.faults import FAULTS, Fault
+from tests.differential.objects.programs import DRILLED, SHOWN, WIDE
 from tests.proving import VERSION
 
 pytestmark = pytest.mark.skipif(VERSION < (2, 0), reason="the model follows 2.x, as in test_differential.py")
 
-SEEDS = (1320, 1529, 2006, 2684, 3233, 7613, 8594, 31039, 32130, 54518, 478, 1199, 1435, 1993, *range(1, 300))
-"""First the programs that have shown an error of the model, or show one that is made on purpose."""
-CHANGED = {"commit": "keep", "rollback": "keep", "close": "keep"}
-"""What happens to objects, taken for something that leaves them as they are: reads that raise are missed."""
-INVENTED = {"keep": "commit", "sql": "keep", "delete": "forget"}
-"""What happens to objects, taken for something that leaves them expired: reads that come back are reported."""
+SHORT = ("what a commit does", "what a rollback does", "what close() does", "what SQL does", "a lazy relationship", "a failed flush")
+"""The faults that every build makes; the others are made by the long form."""
 
 
-def test_a_read_that_is_reported_raises(tmp_path: Path) -> None:
-    found = compare(SEEDS, tmp_path)
-    assert not found.wrong
-    assert found.found > found.raised / 2
+@pytest.fixture(scope="module")
+def programs() -> list[Batch]:
+    return [batch(SHOWN), batch(range(1, 100)), batch(range(WIDE, WIDE + 60)), batch(range(DRILLED, DRILLED + 30))]
 
 
-@pytest.mark.parametrize("event", INVENTED)
-def test_a_rule_that_leaves_objects_expired_wrongly_is_noticed(event: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seed_fault(event, INVENTED[event], monkeypatch)
-    assert compare(SEEDS, tmp_path).wrong
+def test_what_is_reported_happens(programs: list[Batch]) -> None:
+    found = [each.judged() for each in programs]
+    assert not [wrong for each in found for wrong in each.wrong]
+    assert sum(each.found for each in found) > sum(each.raised for each in found) / 3
 
 
-@pytest.mark.parametrize("event", CHANGED)
-def test_a_rule_that_leaves_objects_readable_wrongly_is_noticed(event: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = compare(SEEDS, tmp_path / "right").found
-    seed_fault(event, CHANGED[event], monkeypatch)
-    assert compare(SEEDS, tmp_path / "wrong").found < right
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each.name in SHORT], ids=lambda fault: fault.name)
+def test_a_wrong_rule_of_the_model_is_noticed(fault: Fault, programs: list[Batch]) -> None:
+    right = [each.judged() for each in programs]
+    with fault.made():
+        assert any(fault.is_noticed(before, each.judged()) for before, each in zip(right, programs, strict=True))
 
 
-def seed_fault(event: str, taken_for: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    swept = way.swept
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_can_be_made(fault: Fault) -> None:
+    with fault.made():
+        pass
 
-    def wrong(found: Object, happened: str, at: Place) -> Object:
-        return swept(found, taken_for if happened == event else happened, at)
 
-    for module in (way, instances):
-        monkeypatch.setattr(module, "swept", wrong)
+def test_the_tables_are_whole() -> None:
+    assert len({*cells()}) == len(list(cells()))
+    assert all(isinstance(cell, Cell) and cell not in {*cells()} for cell in IMPOSSIBLE)

@@ -1,20 +1,24 @@
 """Random programs of session operations: what SQLAlchemy does must be a way of the model.
 
     python tools/differential.py [--programs 20000] [--seed 1] [--jobs 2]
-    python tools/differential.py --objects [--programs 50000] [--seed 1] [--jobs 2]     programs that read attributes: what a rule reports must happen
+    python tools/differential.py --objects [--programs 20000] [--seed 290000] [--jobs 2]    programs that read attributes and give objects to sessions
+    python tools/differential.py --faults [--programs 2000] [--seed 299000] [--jobs 2]      the same with wrong rules, made on purpose, each of which must be noticed
 
-Prints every disagreement with its program, how often each cell of the protocol's table was compared, and the figures. Exit status 1 when there is a
-disagreement or a cell that was compared less than `--least` times.
+Prints every disagreement with its program, how often each cell of the tables was compared, and the figures; of objects also, after a slash, how often
+something was claimed of them. Exit status 1 when there is a disagreement, a cell that was compared less than `--least` times, or a fault that nobody notices.
+Objects: seeds below 200000 give plain programs, those from 200000 on have loops, savepoints, failing blocks and asyncio, those from 300000 on drill the cells.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -23,7 +27,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sa_session_lint.model.protocol import Operation, Txn
 from tests.differential.compare import Disagreement, batch
 from tests.differential.model import Counts
-from tests.differential.objects import Compared, compare
+from tests.differential.objects.cells import IMPOSSIBLE, TABLES, TITLES, Cell, cells
+from tests.differential.objects.compare import Compared, compare
+from tests.differential.objects.compare import batch as batch_of_objects
+from tests.differential.objects.faults import FAULTS
+from tests.differential.objects.programs import SHOWN
 from tests.differential.reality import reality
 
 TOGETHER = 100
@@ -36,11 +44,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--least", type=int, default=0, help="how often each cell must have been compared")
     parser.add_argument("--objects", action="store_true", help="programs that read attributes of objects")
+    parser.add_argument("--faults", action="store_true", help="the same with wrong rules")
     options = parser.parse_args()
     last = options.seed + options.programs
     ranges = [range(start, min(start + TOGETHER, last)) for start in range(options.seed, last, TOGETHER)]
     if options.objects:
-        return objects(ranges, options.jobs)
+        return objects(ranges, options.jobs, options.least)
+    if options.faults:
+        return faults(ranges, options.jobs)
     total, wrong = Counts(), 0
     for counts, found in judged(ranges, options.jobs):
         total.add(counts)
@@ -60,22 +71,67 @@ def main() -> int:
     return 1 if wrong or rare else 0
 
 
-def objects(ranges: list[range], jobs: int) -> int:
-    """The reads of programs: how many raised for want of a session, how many of them were reported, and every report that a run belies."""
+def objects(ranges: list[range], jobs: int, least: int) -> int:
+    """Programs with objects: what is compared with reality, and every report or claim that a run belies."""
     total = Compared()
     with ProcessPoolExecutor(jobs) as pool:
         for found in pool.map(read, ranges):
             total.add(found)
             print(*found.wrong, sep="\n", end="", flush=True)
+    for table, (rows, columns) in TABLES.items():
+        print(f"\n{TITLES[table]}".ljust(42), *(column.rjust(14) for column in columns))
+        for row in rows:
+            here = [Cell(table, row, column) for column in columns]
+            print(row.ljust(41), *(("-" if cell in IMPOSSIBLE else f"{total.cells[cell]}/{total.claimed[cell]}").rjust(14) for cell in here))
     told = ", ".join(f"{rule} {number}" for rule, number in sorted(total.rules.items()))
-    print(f"{sum(map(len, ranges))} programs, {total.reads} reads, {total.raised} lines raised, {total.found} of them reported ({told}), {len(total.wrong)} reports wrong")
-    return 1 if total.wrong else 0
+    print(
+        f"\n{sum(map(len, ranges))} programs, {total.visits} lines compared, {total.coarse} runs too wide, {total.reads} reads, {total.raised} lines raised, "
+        f"{total.found} of them reported ({told}), {len(total.wrong)} disagreements"
+    )
+    rare = [" / ".join(cell[1:]) for cell in cells() if total.cells[cell] < least]
+    if rare:
+        print(f"compared less than {least} times: {', '.join(rare)}")
+    return 1 if total.wrong or rare else 0
 
 
 def read(seeds: range) -> Compared:
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with quiet():
+        return compare(seeds)
+
+
+def faults(ranges: list[range], jobs: int) -> int:
+    """Every fault, and how many of the batches have noticed it."""
+    noticed: Counter[str] = Counter()
+    with ProcessPoolExecutor(jobs) as pool:
+        for found in pool.map(noticing, [SHOWN, *ranges]):
+            noticed.update(found)
+    for fault in FAULTS:
+        print(f"{'noticed' if noticed[fault.name] else 'MISSED':8} {noticed[fault.name]:4d} {fault.name}")
+    print(f"{len(FAULTS)} faults, {sum(not noticed[fault.name] for fault in FAULTS)} missed by {len(SHOWN) + sum(map(len, ranges))} programs")
+    return 0 if all(noticed[fault.name] for fault in FAULTS) else 1
+
+
+def noticing(seeds: Iterable[int]) -> list[str]:
+    """The faults that programs notice."""
+    with quiet():
+        made = batch_of_objects(seeds)
+        right = made.judged()
+        found: list[str] = []
+        for fault in FAULTS:
+            with fault.made():
+                wrong = made.judged()
+            if fault.is_noticed(right, wrong):
+                found.append(fault.name)
+        return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What programs leave behind is no news: connections that were invalidated, warnings."""
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return compare(seeds, Path(folder))
+        yield
 
 
 def judged(ranges: list[range], jobs: int) -> Iterator[tuple[Counts, list[Disagreement]]]:

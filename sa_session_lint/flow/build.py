@@ -270,6 +270,8 @@ class _Builder:
             inside = self.add("bind", case, inside)  # a guard may read what the pattern has captured
             catchall = isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None
             otherwise = inside if catchall else self.add("test", case, inside, otherwise)
+        if isinstance(node.subject, cst.Attribute):
+            otherwise = self.add("test", node.subject, otherwise, otherwise)  # reading it may do something
         return self.value(node.subject, otherwise, exits)
 
     def nested(self, exits: _Exits) -> _Exits:

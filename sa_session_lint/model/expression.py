@@ -26,6 +26,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """What is computed, and not followed, from the attributes that it surely reads: `user.age + 1`, `user.name == name`."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Name:
     """A variable, to be looked up in the scope that holds the expression.
 
@@ -162,7 +169,7 @@ class Defined:
 
 
 Expression: TypeAlias = (
-    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Star | Series | Text | Imported
+    Opaque | Name | Attribute | Call | Item | Const | Row | Table | Await | Enter | Each | Choice | Lambda | Star | Series | Text | Reads | Imported
     | Defined
 )
 
@@ -173,6 +180,12 @@ NONE = Const(None)
 def is_super(expression: Expression) -> bool:
     """Whether an expression is `super()`."""
     return isinstance(expression, Call) and expression.function == Name("super")
+
+
+def reading(*parts: Expression) -> Expression:
+    """What is computed from all of these parts."""
+    read = tuple(each for part in parts for each in ((part,) if isinstance(part, Attribute) else part.parts if isinstance(part, Reads) else ()))
+    return Reads(read) if read else OPAQUE
 
 
 def dotted(expression: Expression) -> str | None:

@@ -248,6 +248,11 @@ HARMLESS = frozenset(
 )  # fmt: skip
 """Calls that do nothing to what they are given."""
 
+RELEASING = frozenset(
+    {f"sqlalchemy.orm.{where}make_transient{how}" for where in ("", "session.") for how in ("", "_to_detached")}
+)
+"""Calls after which an object is in no session any more: https://docs.sqlalchemy.org/en/20/orm/session_api.html#sqlalchemy.orm.make_transient"""
+
 RETRYING = frozenset(
     {"tenacity.retry", "backoff.on_exception", "backoff.on_predicate", "retry.retry", "retrying.retry", "stamina.retry"}
 )

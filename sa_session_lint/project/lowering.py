@@ -24,11 +24,13 @@ from sa_session_lint.model.expression import (
     Item,
     Lambda,
     Name,
+    Reads,
     Row,
     Series,
     Star,
     Table,
     Text,
+    reading,
 )
 from sa_session_lint.project.outline import Binding, Given, Outline, Parameter, Scope, Store
 from sa_session_lint.walk import children
@@ -386,25 +388,25 @@ class _Lowering:
 
     def boolean(self, node: cst.BooleanOperation) -> Expression:
         left, right = self.value(node.left), self.value(node.right)
-        return Choice((left, right), self.mark(node)) if isinstance(node.operator, cst.Or) else OPAQUE
+        return Choice((left, right), self.mark(node)) if isinstance(node.operator, cst.Or) else reading(left)
 
     def binary(self, node: cst.BinaryOperation) -> Expression:
         left, right = self.value(node.left), self.value(node.right)
         if isinstance(node.operator, cst.Multiply) and isinstance(left, Row) and len(left.items) == 1 and not isinstance(left.items[0], (Const, Star)):
             return Series(left.items[0], False, None)  # `[value] * number`
-        return Choice((left, right)) if isinstance(node.operator, cst.BitOr) else OPAQUE
+        return Choice((left, right)) if isinstance(node.operator, cst.BitOr) else reading(left, right)
 
     def comparison(self, node: cst.Comparison) -> Expression:
-        self.value(node.left)
-        for target in node.comparisons:
-            self.value(target.comparator)
-        return OPAQUE
+        left = self.value(node.left)
+        first, *_ = [self.value(target.comparator) for target in node.comparisons]
+        return reading(left, first)
 
     def unary(self, node: cst.UnaryOperation) -> Expression:
         match node.operator, self.value(node.expression):
             case cst.Minus(), Const(int(number)):
                 return Const(-number)
-        return OPAQUE
+            case _, inner:
+                return reading(inner)
 
     def walrus(self, node: cst.NamedExpr) -> Expression:
         value = self.value(node.value)
@@ -453,8 +455,8 @@ class _Lowering:
 
     def formatted(self, node: cst.FormattedString) -> Expression:
         parts = [self.value(part.expression) for part in node.parts if isinstance(part, cst.FormattedStringExpression)]
-        named = tuple(part for part in parts if isinstance(part, (Name, Attribute)))
-        return Text(named) if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else OPAQUE
+        named = tuple(part for part in parts if isinstance(part, (Name, Attribute, Reads)))
+        return Text(named) if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else reading(*named)
 
     def concatenated(self, node: cst.ConcatenatedString) -> Expression:
         left, right = self.value(node.left), self.value(node.right)

@@ -23,10 +23,12 @@ from sa_session_lint.model.expression import (
     Expression,
     Item,
     Name,
+    Reads,
     Row,
     Star,
     Text,
     is_super,
+    reading,
 )
 from sa_session_lint.model.protocol import METHODS, TABLE, Txn
 from sa_session_lint.model.value import (
@@ -47,7 +49,8 @@ from sa_session_lint.project.interest import SPAWNERS, WORDS, interests, is_own,
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.seeding import is_shared_row, seeded
 from sa_session_lint.project.slowness import takes_time
-from sa_session_lint.typestate.sketch import Sketch, SketchStep, is_count, names_in
+from sa_session_lint.typestate.instances import OF_OBJECTS
+from sa_session_lint.typestate.sketch import Sketch, SketchStep, attributes_in, is_count, names_in
 from sa_session_lint.typestate.slicing import contract, decisive
 from sa_session_lint.typestate.state import Condition
 
@@ -177,6 +180,9 @@ class _Sketching:
         match step.op:
             case "yield":
                 return True
+            case "test":
+                read = step.value if step.condition is None else step.condition.key
+                return any(name in tracked for name, _ in attributes_in(read))  # that may load it
             case "return" | "drop":
                 return step.value is not None and self.matters(step.value, tracked)
             case "bind":
@@ -184,6 +190,7 @@ class _Sketching:
                     self.matters(value, tracked)
                     or (isinstance(target, Name) and (target.name in tracked or target.name in flags or self.is_session(target)))
                     or (isinstance(target, Attribute) and isinstance(target.value, Name) and target.value.name in tracked)
+                    or (isinstance(target, Item) and any(name in tracked for name, _ in attributes_in(target.key)))
                     for target, value in step.targets
                 )
             case "leave" | "enter" | "next" | "call" | "await" | "pick":
@@ -237,18 +244,21 @@ class _Sketching:
             case "drop", cst.Expr():
                 return made._replace(value=self.expression(node.value))
             case "test", _:
-                condition = None if isinstance(node, cst.MatchCase) else self.condition(node)
-                taken = condition is not None and condition.key in {("true", ("name", name)) for name in self.emptied}  # `while names: names.pop()`
-                return made._replace(condition=None if taken else condition)
+                condition, value = (None, OPAQUE) if isinstance(node, cst.MatchCase) else (self.condition(node), self.expression(node))
+                if condition is not None and condition.key in {("true", ("name", name)) for name in self.emptied}:  # `while names: names.pop()`
+                    condition = None
+                return made._replace(condition=condition, value=value if condition is None and isinstance(value, Reads) else None)
             case "bind", (cst.Assign() | cst.AnnAssign() | cst.NamedExpr()):
                 return self.binding(made, node)
             case "bind", cst.AugAssign() | cst.Del():
                 target = node.target
                 written = self.expression(target)
                 if isinstance(node, cst.AugAssign) and isinstance(written, Attribute):
-                    return made._replace(targets=((written, OPAQUE),))
+                    return made._replace(targets=((written, Reads((written,))),))
                 counts = isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign) and isinstance(node.value, cst.Integer)
-                return made._replace(targets=tuple((Name(n), Text() if counts else OPAQUE) for n in _names(target)))  # what was counted is not zero
+                added = self.expression(node.value) if isinstance(node, cst.AugAssign) else OPAQUE
+                held = Text() if counts else reading(added)  # what was counted is not zero
+                return made._replace(targets=tuple((Name(n), held) for n in _names(target)) or (((written, held),) if isinstance(written, Item) else ()))
             case ("enter" | "leave"), cst.WithItem():
                 value = self.expression(node.item)
                 targets = () if node.asname is None else tuple(self.targets(node.asname.name, Enter(value)))
@@ -345,7 +355,7 @@ class _Sketching:
                 name = target
                 while isinstance(name, (Attribute, Item)):
                     name = name.value
-                if isinstance(name, Name) and name.name in self.locals and name.name not in names and self.matters(bound, names):
+                if isinstance(name, Name) and name.name in self.locals and name.name not in names and not isinstance(bound, Reads) and self.matters(bound, names):
                     names.add(name.name)
                     growing = True
         return frozenset(names)
@@ -412,7 +422,7 @@ def _risk(node: cst.CSTNode) -> Literal["any", "misuse", "none"]:
     if not isinstance(function, cst.Attribute) or function.attr.value not in v.CALM_METHODS:
         return "any"
     operation = METHODS.get(function.attr.value)
-    return "misuse" if operation is not None and any(TABLE[state, operation].fault for state in Txn) else "none"
+    return "misuse" if function.attr.value in OF_OBJECTS or (operation is not None and any(TABLE[state, operation].fault for state in Txn)) else "none"
 
 
 def _handed(step: SketchStep) -> list[Name]:

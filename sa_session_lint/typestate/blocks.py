@@ -147,11 +147,11 @@ class Blocks:
             return [way], []
         if kind == "nested":
             lost = raising or state.txn is INACTIVE
-            if lost:
-                way.sweep(loc, "forget", at)
+            way.sweep(loc, "forget" if lost else "sql", at)  # what is pending is sent
             failed = [way.copy()] if not raising and (state.pending or state.txn is INACTIVE) else []
             for each in failed:
                 each.update(loc, txn=CONN, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before)
+                each.sweep(loc, "forget", at)
                 each.raising = "sql"
             txn = CONN if state.txn is INACTIVE or (state.txn is BEGUN and state.pending and not raising) else state.txn
             dropped = way.copy() if late else way  # with a savepoint begun by hand within, the end of the block takes along what was added late
@@ -170,7 +170,7 @@ class Blocks:
         unsaved = state.unsaved if late else None
         way.update(loc, txn=IDLE, unsaved=unsaved, blocks=blocks, given_back=True, poisoned=None, pending=late, saved=saved or state.saved)
         if saved:
-            way.commits(loc, at)
+            way.commits(loc, state, at)
         else:
             way.undoes(loc, state, at)
         return [way], failed

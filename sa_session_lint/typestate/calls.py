@@ -57,6 +57,7 @@ from sa_session_lint.typestate.state import (
     holding,
     is_reached,
     locs_in,
+    objects_in,
     remodelled,
     sessions_in,
 )
@@ -258,6 +259,12 @@ class Calls:
                     way.update(loc, txn=IDLE, unsaved=None, pending=False, poisoned=None)
             return [(way, None)], []
         if dotted in v.HARMLESS or (dotted.startswith("builtins.") and dotted[9:] in v.CALM_CALLS and dotted not in v.CONSUMERS):
+            return [(way, None)], [way.copy()]
+        if dotted in v.RELEASING:
+            for each in objects_in(first):
+                way.become(each, Object(each.model, made=not dotted.endswith("detached")))
+                if each.loc is not None:
+                    way.release(each.loc)  # another name may be for the same one
             return [(way, None)], [way.copy()]
         if dotted in v.CONSUMERS:
             if call.arguments:

@@ -17,9 +17,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Await, Call, Choice, Each, Expression, Item, Name, Row, Series, Star, Table, Text
-from sa_session_lint.model.protocol import ANY
+from sa_session_lint.model.expression import (
+    Attribute,
+    Await,
+    Call,
+    Choice,
+    Const,
+    Each,
+    Expression,
+    Item,
+    Lambda,
+    Name,
+    Reads,
+    Row,
+    Series,
+    Star,
+    Table,
+    Text,
+)
+from sa_session_lint.model.protocol import ANY, CTXDONE, INACTIVE
 from sa_session_lint.model.value import Class, External, Function, Instance, Place
+from sa_session_lint.typestate.sketch import names_in
 from sa_session_lint.typestate.state import PLACE, Group, Loc, Object, Record, locs_in, mapped, objects_in
 from sa_session_lint.typestate.statements import unsynchronized
 from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept, uncopied
@@ -63,7 +81,7 @@ class Instances:
             found = self.of.evaluate(expression.value, way)
             match expression.value:  # `await user.awaitable_attrs.posts`
                 case Attribute(owner, "awaitable_attrs") if isinstance(held := self.of.evaluate(owner, way), Object) and held.fetched is not None:
-                    way.loads(held, replace(held, fetched=held.fetched | {expression.name}))
+                    self.loaded(held, expression.name, None, way)
             if isinstance(found, Object) and (found.model is not None or found.first is not None):
                 if expression.name == "__dict__" and is_expired(found):
                     yield Read(expression, expression.value, found, "__dict__", "expired dump")
@@ -79,6 +97,18 @@ class Instances:
             yield from self.dumped(step.value, way)
             yield from self.validated(step.value, way)
             yield from self.read_in(step.value, way)
+
+    def captured(self, call: Call, way: Way) -> None:
+        """A function defined in this one, or a lambda, that is called or handed on may read the objects of the names that it takes along."""
+        names: set[str] = set()
+        for each in (call.function, *call.arguments, *(value for _, value in call.keywords)):
+            if isinstance(each, Lambda):
+                names_in(each, names, [])
+            elif isinstance(each, Name):
+                names |= self.of.sketch.closures.get(each.name, frozenset())
+        for name in names & way.env.keys():
+            for held in objects_in(way.env[name]):
+                way.become(held, swept(held, "forget", PLACE))
 
     def dumped(self, call: Call, way: Way) -> Iterator[Read]:
         """What a call takes of an object is what is in its `__dict__`: `vars(user)`, and `user.model_dump()` of an SQLModel."""
@@ -161,8 +191,8 @@ class Instances:
                 return None
             return "merged read" if found.merged is not None else "expired read" if found.expired is not None else "lazy read"
         state = way.heap.get(found.loc)
-        if state is None or found.new:
-            return None
+        if state is None or found.new or state.txn in {INACTIVE, CTXDONE}:
+            return None  # there the read raises in other words
         if found.sent is not None and found.expired is None and state.kind == "async" and name in self.of.facts.renewed(found.model):
             return "server read"
         if found.expired is not None:
@@ -177,12 +207,12 @@ class Instances:
         return all(each.fetched is not None and name not in each.fetched for each in others if each.model == found.model and each.loc == found.loc)
 
     def written(self, name: str, attribute: str, way: Way) -> None:
-        """After an attribute of the object under a name is set, it is there. To set a relationship loads what has expired first."""
+        """After an attribute of the object under a name is set, it is there. To set a relationship, or the key, loads what has expired first."""
         found = way.env.get(name)
         if not isinstance(found, Object):
             return
         what = self.of.facts.attribute(found.model, attribute) if found.model is not None else None
-        if found.expired is not None and found.detached is None and found.loc is not None and what != "column":
+        if found.expired is not None and found.detached is None and found.loc is not None and (what != "column" or (found.model is not None and self.of.facts.is_generated(found.model, attribute))):
             way.loads(found, replace(found, expired=None, undone=False, fetched=None))
             way.sweep(found.loc, "sql", PLACE)  # another name may be for the same one
             return
@@ -229,8 +259,8 @@ class Instances:
                 for part in argument.items if isinstance(argument, Row) else (argument,):
                     if isinstance(part, Name):
                         self.added(part.name, loc, at, way)
-        elif name.startswith("expunge"):  # its objects are let go of on purpose
-            way.env = {key: value for key, value in way.env.items() if all(each.loc != loc for each in objects_in(value))}
+        elif name.startswith("expunge"):
+            way.release(loc)
         elif name == "delete":
             for each in held:
                 way.become(each, swept(each, "delete", at))  # a detached one comes back to be deleted
@@ -244,7 +274,7 @@ class Instances:
         elif name == "expire":
             for each in held:
                 whole = len(call.arguments) == 1 and not call.keywords and each.fetched is not None and each.loc == loc
-                way.become(each, swept(each, "expire" if whole else "forget", at))
+                way.becomes_alone(each, swept(each, "expire" if whole else "forget", at), at)
         if wrote and name in {"execute", "exec"} and (bypassed := unsynchronized(self.of, call, None)) is not None:
             self.bypass(loc, *bypassed, at, way)
         if name == "delete" or wrote:
@@ -277,9 +307,8 @@ class Instances:
             way.meets(loc, known.model if known is not None else None)
         match known := way.env.get(name):
             case Object() if known.loc is not None:
-                for each in {each for value in way.env.values() for each in objects_in(value) if each != known and each.model == known.model and each.detached is not None}:
-                    way.become(each, swept(each, "delete", at))  # it may be the same one
-                way.become(known, replace(uncopied(known), loc=loc, written=None, expired=None, detached=None, fetched=None))
+                way.comes_back(known, at)
+                way.becomes_alone(known, replace(uncopied(known), loc=loc, written=None, expired=None, detached=None, fetched=None), at)
             case Object():
                 fresh = Object(known.model, loc, at=known.at or at, new=known.made, pending=at if known.made else None, fetched=known.fetched)
                 way.become(known, fresh)
@@ -307,7 +336,7 @@ class Instances:
     def misused(self, name: str, loc: Loc, call: Call, way: Way) -> tuple[str, Loc, Place | None] | None:
         """The fault that it surely is to call a method of a session with an object: "other session" has it, or it is "not persistent"."""
         held = self.of.evaluate(call.arguments[0], way) if call.arguments and name in OF_OBJECTS else None
-        if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap or way.state(loc).closed is not None:
+        if not isinstance(held, Object) or held.gone or held.mixed is not None or loc not in way.heap or way.state(loc).closed is not None or way.state(loc).txn is CTXDONE:
             return None
         if held.merged is not None and held.copy == loc and ((name == "add" and held.made) or name in {"refresh", "expire", "expunge"}):
             return "merged use", loc, held.merged
@@ -334,6 +363,9 @@ def _read_by(step: SketchStep) -> Iterator[Attribute]:
             yield from _within(step.value.function.value if isinstance(step.value.function, Attribute) else None)
             for argument in (*step.value.arguments, *(value for _, value in step.value.keywords)):
                 yield from _within(argument)
+            match step.value:
+                case Call(Name("getattr"), (owner, Const(str(name)), *_)):
+                    yield Attribute(owner, name)
         case "pick" if isinstance(step.value, Choice) and step.option < len(step.value.options):
             yield from _within(step.value.options[step.option])
         case "test" if step.condition is not None:
@@ -346,6 +378,7 @@ def _read_by(step: SketchStep) -> Iterator[Attribute]:
                     yield from _within(whole)
                 seen.append(whole)
                 yield from _within(target.value if isinstance(target, (Attribute, Item)) else None)
+                yield from _within(target.key if isinstance(target, Item) else None)
         case _:
             yield from _within(step.value)
 
@@ -361,7 +394,7 @@ def _within(expression: Expression | None) -> Iterator[Attribute]:
         case Item(value, key):
             yield from _within(value)
             yield from _within(key)
-        case Row(items) | Text(items):
+        case Row(items) | Text(items) | Reads(items):
             for item in items:
                 yield from _within(item)
                 if isinstance(expression, Text) and isinstance(item, Name):

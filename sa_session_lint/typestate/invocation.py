@@ -168,6 +168,9 @@ class Invocation:
             for number, value in enumerate(passed):
                 now = renamed(changed.get((SLOT, number)), names)
                 now = replace(now, at=value.at) if isinstance(now, Object) else swept(value, "forget", at)
+                if value.detached is not None and now.detached is None:
+                    each.becomes_alone(_held(number), now, at)
+                    each.comes_back(now, at)
                 (each.become if now == value or now.expired is not None else each.loads)(_held(number), now)
             env_back = Frozen((name, renamed(v, names)) for name, v in case.env)
             found.append((Case(case.end, case.heap, value, case.raising, env_back), each))

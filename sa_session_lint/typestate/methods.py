@@ -161,6 +161,8 @@ class Methods:
         operation: Operation = METHODS.get(name, "any") if not is_ending(self.of, call) else "any"
         if name == "merge" and call.keyword("load") == Const(False):
             operation = "none"  # what is merged is taken for what the database holds: nothing is asked
+        if name == "merge" and state.txn is CTXDONE and isinstance(merged := self.of.evaluate(call.arguments[0], way) if call.arguments else None, Object) and merged.loc == loc:
+            operation = "none"  # it is there already
         if name in {"begin", "begin_nested"}:
             kind = "begin" if name == "begin" else "nested"
             if state.kind == "async":
@@ -232,6 +234,7 @@ class Methods:
                 back, raised = way.operate(loc, "sql" if way.state(loc).txn is INACTIVE else "flush", at)
                 return [(each, None) for each in back], by_sql(raised)
             if kind == "nested":
+                way.sweep(loc, "forget", at)
                 way.update(loc, txn=CONN if way.state(loc).txn is INACTIVE else way.state(loc).txn, poisoned=None, pending=False)
         return [(way, None)], []
 
@@ -255,7 +258,8 @@ def given(value: Abstract, way: Way) -> Abstract:
     for each in objects_in(value):
         if each.loc is not None and each.loaded and not way.meets(each.loc, each.model or each.first):
             value = mapped(value, lambda found: replace(found, fetched=None))
-        if each.loc is not None and DELETED in way.state(each.loc).models:
+        added = (one for held in way.env.values() for one in objects_in(held) if one.new and one.loc == each.loc and one.model == (each.model or each.first))
+        if each.loc is not None and (DELETED in way.state(each.loc).models or any(added)):  # a rollback makes what was added transient
             value = mapped(value, lambda found: replace(found, gone=True))
     return value
 

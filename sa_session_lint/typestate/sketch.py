@@ -25,6 +25,7 @@ from sa_session_lint.model.expression import (
     Item,
     Lambda,
     Name,
+    Reads,
     Row,
     Series,
     Star,
@@ -125,7 +126,7 @@ def names_in(expression: Expression, found: set[str], calls: list[Call]) -> None
         case Item(value, key):
             names_in(value, found, calls)
             names_in(key, found, calls)
-        case Row(items) | Choice(items) | Text(items):
+        case Row(items) | Choice(items) | Text(items) | Reads(items):
             for item in items:
                 names_in(item, found, calls)
         case Table(pairs):
@@ -151,7 +152,7 @@ def attributes_in(part: object) -> Iterator[tuple[str, str]]:
         case Item(value, key):
             yield from attributes_in(value)
             yield from attributes_in(key)
-        case Row(items) | Text(items):
+        case Row(items) | Text(items) | Reads(items):
             for each in items:
                 if isinstance(each, Name) and isinstance(part, Text):
                     yield each.name, "__str__"

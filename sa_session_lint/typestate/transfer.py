@@ -135,7 +135,10 @@ class Transfer(Values):
                     return
         match step.op:
             case "call" if isinstance(step.value, Call):
-                yield from self.arrivals(step, *self.calls.call(step.value, way), key=step.value.at)
+                back, raised = self.calls.call(step.value, way)
+                for each in (*(one for one, _ in back), *raised):
+                    self.instances.captured(step.value, each)
+                yield from self.arrivals(step, back, raised, key=step.value.at)
             case "await" if isinstance(step.value, Await):
                 yield from self.arrivals(step, *self.calls.awaited(step.value, way), key=step.at)
             case "test":

@@ -189,6 +189,22 @@ class Way:
             if isinstance(value, Group):
                 self.env[key] = mapped(value, lambda each: replace(each, mixed=old.at) if (each.model, each.loc) == (old.model, old.loc) and each != new else each)
 
+    def becomes_alone(self, old: Object, new: Object, at: Place) -> None:
+        """An object has changed, and none of those that it is one of: nothing is known of them any more."""
+        unknown = swept(old, "delete", at)
+        for key, value in self.env.items():
+            now = unknown if isinstance(value, Group) else new
+            self.env[key] = mapped(value, lambda each, now=now: now if each == old else each)  # type: ignore[misc]  # bound at once
+
+    def comes_back(self, found: Object, at: Place) -> None:
+        """An object that had left its session is in one again: so may others be, which may be the same one."""
+        for each in {each for value in self.env.values() for each in objects_in(value) if each != found and each.model == found.model and each.detached is not None}:
+            self.become(each, swept(each, "delete", at))
+
+    def release(self, loc: Loc) -> None:
+        """The objects of a session are let go of on purpose: nothing is known of them any more."""
+        self.env = {key: value for key, value in self.env.items() if all(each.loc != loc for each in objects_in(value))}
+
     def sweep(self, loc: Loc, event: str, at: Place, but: Class | None = None) -> None:
         """What has happened to a session happens to its objects, `but` for lists of objects of a class: see `swept`."""
         for key, value in self.env.items():
@@ -200,16 +216,18 @@ class Way:
         if before is not None:
             self.update(loc, swept=_after(before, event))
 
-    def commits(self, loc: Loc, at: Place) -> None:
+    def commits(self, loc: Loc, before: SessionState, at: Place) -> None:
         """The objects of a session after its commit."""
+        if before.pending or not before.expire:
+            self.sweep(loc, "flush", at)  # what is sent may ask for the keys of what had expired
         expire = self.state(loc).expire
         if self.raising is None:
             self.miss(loc)
         self.sweep(loc, "forget" if "nested" in self.state(loc).blocks else "commit" if expire else "keep" if expire is False else "doubt", at)
 
     def undoes(self, loc: Loc, before: SessionState, at: Place) -> None:
-        """The objects of a session after its rollback; where there is no transaction that does nothing."""
-        if before.txn is not IDLE or before.pending:
+        """The objects of a session after its rollback; where there is no transaction, or no more, that does nothing."""
+        if before.txn is not CTXDONE and (before.txn is not IDLE or before.pending):
             self.sweep(loc, "forget" if before.txn is ANY or "nested" in before.blocks else "rollback", at)
 
     def meets(self, loc: Loc, model: Class | None) -> bool:
@@ -274,12 +292,12 @@ class Way:
             )
             for txn in raised_to
         ]
+        for way in raise_ if state.pending and operation not in {"add", "none"} else ():
+            way.sweep(loc, "fail", at)
         if operation in {"commit", "rollback", "close", "any"}:
             for way in come_back:
                 if operation == "commit":
-                    if state.pending or not state.expire:
-                        way.sweep(loc, "flush", at)  # what is sent may ask for the keys of what had expired
-                    way.commits(loc, at)
+                    way.commits(loc, state, at)
                 elif operation == "rollback":
                     way.undoes(loc, state, at)
                 else:
@@ -346,6 +364,8 @@ def _arrival(state: SessionState, operation: Operation) -> Arrival:
     """The cell of the table for an operation. A flush of nothing is none: with something pending it begins a transaction, and needs one that is active."""
     if state.pending and state.txn is INACTIVE and operation == "flush":
         return TABLE[INACTIVE, "sql"]
+    if state.txn is CTXDONE and operation == "get" and state.expire is False:
+        return Arrival((CTXDONE,), (CTXDONE,))  # what is in memory is found there
     if state.pending and state.txn is IDLE and operation in {"flush", "nested", "commit"}:
         return TABLE[BEGUN, operation]
     return TABLE[state.txn, operation]
@@ -394,10 +414,13 @@ def swept(found: Object, event: str, at: Place) -> Object:
     """An object of a session to which something has happened:
 
     "commit" and "expire" expire what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
-    "sql" may load again what had expired; "flush" may, and sends what was set; "close" detaches; after "forget" nobody knows, after "delete" nobody ever will.
+    "sql" may load again what had expired; "flush" may, and sends what was set; what was to "fail" may have sent what was pending; "close" detaches; after "forget" nobody
+    knows, after "delete" nobody ever will.
     """
     if found.pending is not None and event not in {"expire", "close"}:
         found = replace(found, pending=None, fetched=None)
+    if event == "fail":
+        return found
     if event in {"delete", "forget"} or found.gone:
         found = replace(uncopied(found), expired=None, undone=False, fetched=None, unsent=None, sent=None)
     if found.stale is not None and event not in {"sql", "keep", "flush"} and found.stale[0] != at:
@@ -422,7 +445,7 @@ def swept(found: Object, event: str, at: Place) -> Object:
         case "doubt":
             return replace(found, new=False, expired=None, fetched=None)
         case "rollback" if found.new and found.loaded:
-            return replace(found, expired=None, fetched=None)  # merged: it may have been there before
+            return replace(found, expired=None, fetched=None, gone=True)  # merged: it may have been there before
         case _ if found.new:
             return replace(found, loc=None, new=False, fetched=None)
         case "rollback":

@@ -23,7 +23,7 @@ OPERATORS: dict[str, Callable[[Body], Made]] = {
         ending.open_before_loop, ending.work_forever, ending.swallow_flush, ending.use_in_handler, ending.read_behind, ending.commit_behind, ending.keep_in_cache,
         sharing.wait_within, sharing.open_second, sharing.share_with_thread, sharing.send_to_process, sharing.gather, sharing.leave_to_task,
         sharing.end_callers_work, sharing.end_in_helper, sharing.yield_rows,
-        objects.read_relation_behind, objects.read_expired_behind, objects.read_relation_async, objects.commit_before_read, objects.drop_refresh,
+        objects.read_relation_behind, objects.read_deferred_behind, objects.read_expired_behind, objects.drop_refresh_behind, objects.read_relation_async, objects.commit_before_read, objects.drop_refresh,
         objects.read_key_early, objects.refresh_early, objects.commit_in_loop, objects.give_to_other, objects.give_to_thread,
     )
 }  # fmt: skip

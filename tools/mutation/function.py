@@ -230,6 +230,18 @@ class Body:
             return any(a.keyword is not None and a.keyword.value == "class_" and code(a.value) in {"Session", "AsyncSession"} for a in keywords)
         return isinstance(function, (Maker, External))
 
+    def text_of(self, opening: cst.Call) -> str:
+        """The text of the function of the project that a call calls."""
+        callee = self.callee(opening)
+        return code(callee.function) if callee is not None else ""
+
+    def mentions_commit(self, opening: cst.Call) -> bool:
+        return "commit" in self.text_of(opening)
+
+    def saves(self, opening: cst.Call) -> bool:
+        """Whether a context manager of the project commits when its block has come to its end."""
+        return re.search(r"yield \w+\n\s*(await )?\w+\.commit\(\)", self.text_of(opening)) is not None
+
     def uses_only(self, owned: Owned, methods: frozenset[str]) -> bool:
         """Whether these methods are all that the function does with the session: it is not handed on, returned, stored or captured."""
         return self.is_put_to(owned.name, owned.bound, methods)

@@ -3,7 +3,7 @@ statement more, or a commit comes before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import libcst as cst
 from mutation.function import Body
 from mutation.reading import ENDINGS, LEAVING, Made, action, below, called, calls, code, mentions, root, statement
 from sa_session_lint.model.value import Class, Registry, Session
+from sa_session_lint.project import expiry
 from sa_session_lint.project.mapping import attribute, computed, is_generated
 
 ONE = frozenset({"get", "get_one", "first", "one", "one_or_none", "scalar_one", "scalar_one_or_none"})
@@ -100,31 +101,121 @@ def expires(session: Session) -> bool:
     return session.options.expire is True
 
 
+def is_told(f: Body, session: Session | Registry) -> bool:
+    """Whether a commit of a session that is given expires its objects, by what the whole project tells."""
+    return expiry.expires(f.index, session.options, session.kind) is True
+
+
 def first_column(f: Body, model: Class) -> str | None:
     return next((name for name in members(f, model, "column") if computed(f.index, model, name) is None), None)
 
 
+class Left(NamedTuple):
+    """A block at whose end a session of the function is closed, and control surely comes to its end. `saves`: it commits there by itself."""
+
+    session: str
+    wait: str
+    expires: bool
+    saves: bool
+    whole: cst.With | cst.Try
+    body: Sequence[cst.BaseStatement]
+
+    def behind(self, *statements: cst.BaseStatement, last: Sequence[cst.BaseStatement] = ()) -> Mapping[cst.CSTNode, Sequence[cst.CSTNode]]:
+        """The block with `last` at its end, and statements behind it; what it gave back is given back behind these."""
+        end = self.body[-1]
+        match end:
+            case cst.SimpleStatementLine(body=[cst.Return(value=cst.BaseExpression() as value)]):
+                kept = [*self.body[:-1], statement(f"given_back = {code(value)}")]
+                after = [*statements, statement("return given_back")]
+            case cst.SimpleStatementLine(body=[cst.Return()]):
+                kept, after = [*self.body[:-1], statement("pass")], [*statements, statement("return")]
+            case _:
+                kept, after = [*self.body], [*statements]
+        return {self.whole: [self.whole.with_changes(body=self.whole.body.with_changes(body=[*kept, *last])), *after]}
+
+
+def left(f: Body) -> Iterator[Left]:
+    for o in () if f.is_generator else f.owned:
+        if isinstance(o.whole, cst.Try) and any(goes_on(handler.body.body) for handler in o.whole.handlers):
+            continue  # behind that it is not known how far it came
+        saves = o.how == "begin" or (o.how == "helper" and f.saves(o.opening))
+        unsure = o.how == "helper" and not saves and f.mentions_commit(o.opening)
+        if comes_to_end(o.body) and not unsure:
+            yield Left(o.name, o.wait, expires(o.session), saves, o.whole, o.body)
+
+
+def comes_to_end(body: Sequence[cst.BaseStatement]) -> bool:
+    """Whether control comes to the end of a block, unless it is left earlier: its last statement leaves by nothing but a `return` of its own."""
+    match body[-1]:
+        case cst.SimpleStatementLine(body=[cst.Return()]):
+            return True
+        case cst.SimpleStatementLine():
+            return goes_on(body[-1:])
+        case cst.If(body=inner):
+            return goes_on([inner])
+        case last:
+            return goes_on([last])
+
+
+def kept(f: Body, o: Left) -> Iterator[Got]:
+    """The objects that a block loads, or makes and adds, and gives to nobody."""
+    made = [Got(name, model, o.session, node, o.body[o.body.index(node) + 1 :]) for name, model, node, _ in new(f, o.body, o.session) if is_bound_once(f, name)]
+    for g in (*got(f, o.body, o.session), *made):
+        rest = [node for node in g.after if not is_guard(node, g.name)]
+        if rest and isinstance(rest[-1], cst.SimpleStatementLine) and code(rest[-1]).strip() == f"return {g.name}":
+            rest = rest[:-1]
+        if not g.many and is_left_alone(rest, g.name) and not calls(g.after, o.session, ENDINGS - {"commit"} | {"expunge", "expunge_all"}):
+            yield g
+
+
+def is_guard(node: cst.BaseStatement, name: str) -> bool:
+    """Whether a statement only asks whether there is an object at all, and leaves."""
+    return isinstance(node, cst.If) and code(node.test) in {f"not {name}", f"{name} is None"} and node.orelse is None and not any(mentions(one, name) for one in node.body.body)
+
+
 def read_relation_behind(f: Body) -> Made:
     """After the block of a session a relationship is read that it has not loaded."""
-    for o in f.owned:
-        if o.how != "with" or not goes_on(o.body):
-            continue
-        for g in got(f, o.body, o.name):
+    for o in left(f):
+        for g in kept(f, o) if not o.saves and not calls(o.body, o.session, frozenset({"commit"})) else ():
             unread = [name for name in members(f, g.model, "lazy", "lazy one") if f".{name}" not in code(f.function)]
-            if unread and not g.many and is_left_alone(g.after, g.name) and not calls(g.after, o.name, ENDINGS | {"expunge", "expunge_all"}):
-                yield "lazy-load-after-close", {o.whole: [o.whole, statement(f"print({g.name}.{unread[0]})")]}
+            if unread and is_loaded(g):
+                yield "lazy-load-after-close", o.behind(statement(f"print({g.name}.{unread[0]})"))
+
+
+def read_deferred_behind(f: Body) -> Made:
+    """After the block of a session a deferred column is read."""
+    for o in left(f):
+        for g in kept(f, o) if not o.saves and not calls(o.body, o.session, frozenset({"commit"})) else ():
+            unread = [name for name in members(f, g.model, "deferred") if f".{name}" not in code(f.function)]
+            if unread and is_loaded(g):
+                yield "lazy-load-after-close", o.behind(statement(f"print({g.name}.{unread[0]})"))
+
+
+def is_loaded(g: Got) -> bool:
+    """Whether an object comes from a query, and was not made."""
+    return "add" not in action(g.line)
 
 
 def read_expired_behind(f: Body) -> Made:
     """The session commits, at the end of its block, and after that a column is read."""
-    for o in f.owned:
-        if o.how != "with" or not goes_on(o.body) or not expires(o.session):
-            continue
-        for g in got(f, o.body, o.name):
+    for o in left(f):
+        for g in kept(f, o) if o.expires else ():
             column = first_column(f, g.model)
-            if column is not None and not g.many and is_left_alone(g.after, g.name) and not calls(g.after, o.name, ENDINGS | {"expunge", "expunge_all"}):
-                block = o.whole.body.with_changes(body=[*o.body, statement(f"{o.wait}{o.name}.commit()")])
-                yield "expired-read-after-close", {o.whole: [o.whole.with_changes(body=block), statement(f"print({g.name}.{column})")]}
+            if column is not None and not calls(g.after, o.session, frozenset({"refresh"})):
+                last = [] if o.saves else [statement(f"{o.wait}{o.session}.commit()")]
+                yield "expired-read-after-close", o.behind(statement(f"print({g.name}.{column})"), last=last)
+
+
+def drop_refresh_behind(f: Body) -> Made:
+    """The `refresh()` between a commit and the end of the block goes, and after that a column is read."""
+    for o in left(f):
+        for before, node in pairwise(o.body) if o.expires else ():
+            if action(before) == (o.session, "commit") and action(node) == (o.session, "refresh"):
+                rest = Left(o.session, o.wait, True, o.saves, o.whole, [one for one in o.body if one is not node])
+                for g in kept(f, rest):
+                    column = first_column(f, g.model)
+                    if column is not None and f"({g.name})" in code(node):
+                        yield "expired-read-after-close", rest.behind(statement(f"print({g.name}.{column})"))
 
 
 class Open(NamedTuple):
@@ -153,7 +244,7 @@ def sessions(f: Body) -> Iterator[Open]:
         session = next((value for node in body if isinstance(value := f.receiver(node, name), (Session, Registry))), None) if name else None
         if isinstance(session, Registry) or (session is not None and session.how in {"given", "depends"} and name in f.parameters):
             for block in blocks(body):
-                yield Open(name, session.kind == "async", False, block)
+                yield Open(name, session.kind == "async", is_told(f, session), block)
 
 
 def blocks(body: Sequence[cst.BaseStatement]) -> Iterator[Sequence[cst.BaseStatement]]:

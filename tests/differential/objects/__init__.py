@@ -1,0 +1,1 @@
+"""Programs with objects, and both sides of them."""
