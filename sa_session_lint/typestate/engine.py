@@ -173,17 +173,14 @@ def _plain(case: Case) -> Case:
 
 def _unplaced(heap: Frozen[Loc, SessionState], raised: bool = False) -> Frozen[Loc, SessionState]:
     """The same states, with no more said about what a function has written than that it has, nor about objects when it `raised`."""
-    if all(state.unsaved in {None, CALLERS} and not (raised and state.swept is not None) for _, state in heap):
+    if all(state.unsaved in {None, CALLERS} and not (raised and (state.swept is not None or state.models)) for _, state in heap):
         return heap
-    return Frozen(
-        (
-            loc,
-            state._replace(
-                unsaved=state.unsaved if state.unsaved in {None, CALLERS} else CALLEES, swept=("forget",) if raised and state.swept is not None else state.swept
-            ),
-        )
-        for loc, state in heap
-    )
+    told = ((loc, _forgotten(state) if raised else state) for loc, state in heap)
+    return Frozen((loc, state if state.unsaved in {None, CALLERS} else state._replace(unsaved=CALLEES)) for loc, state in told)
+
+
+def _forgotten(state: SessionState) -> SessionState:
+    return state._replace(swept=state.swept if state.swept is None else ("forget",), models=frozenset())
 
 
 def _told(met: Met, sketch: Sketch) -> Place | None:

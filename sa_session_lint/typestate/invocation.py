@@ -34,7 +34,7 @@ from sa_session_lint.typestate.state import (
     renamed,
 )
 from sa_session_lint.typestate.summaries import CALLERS, Case
-from sa_session_lint.typestate.way import DELETED, SOMETHING, Way, swept
+from sa_session_lint.typestate.way import ANYTHING, DELETED, SOMETHING, Way, swept
 
 if TYPE_CHECKING:
     from sa_session_lint.typestate.engine import Engine
@@ -120,7 +120,7 @@ class Invocation:
             for loc, state in case.heap:
                 if loc in back:
                     own = owners[back[loc]]
-                    each.heap[back[loc]] = _returned(state, own, at)
+                    each.heap[back[loc]] = _returned(state, own, at, case.end == RAISED)
                     for event in state.swept or ():
                         each.sweep(back[loc], event, at)
                     if own.txn is INACTIVE and state.txn is INACTIVE and loc in mended:
@@ -345,8 +345,9 @@ def _met_before(found: Object, owners: dict[Loc, SessionState]) -> Object:
     return replace(found, gone=True) if DELETED in own.models else found
 
 
-def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState:
-    """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written or lent, the call has."""
+def _returned(state: SessionState, own: SessionState, at: Place, raised: bool) -> SessionState:
+    """A session as the caller has it back: its own, unless the callee let somebody else have it. What the callee has written or lent, the call has. When
+    it `raised`, the session may have given objects of any class."""
     if state.lent is not None and state.lent != own.lent:
         state = state._replace(lent=at)
     owner = own.owner if state.owner in {"parameter", "with", "yielded"} else "shared" if own.owner == "with" else "given"
@@ -362,7 +363,7 @@ def _returned(state: SessionState, own: SessionState, at: Place) -> SessionState
         owner=owner, opened=own.opened, given_back=own.given_back or state.given_back, unsaved=unsaved,
         closed=own.closed if state.closed == CALLERS else state.closed, poisoned=own.poisoned if state.poisoned == CALLERS else state.poisoned,
         halfway=own.halfway, ended=ended, worked=own.worked or (own.halfway and state.worked), swept=own.swept,
-        models=own.models | state.models,
+        models=ANYTHING if raised else own.models | state.models,
     )  # fmt: skip
 
 
