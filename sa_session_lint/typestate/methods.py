@@ -175,7 +175,8 @@ class Methods:
         write = (name in WRITES and operation != "none" and is_new(self.of, call, way)) or (operation == "sql" and is_dml(self.of, call))
         if (misuse := self.of.instances.misused(name, loc, call, way)) is not None:
             way.faults.append(misuse)
-            return [], [way]
+            if (name, misuse[0]) != ("add", "merged use"):  # to add what was merged does not raise: it is inserted twice
+                return [], [way]
         flushes = operation != "sql" or name == "refresh" or (name in v.ORM_STATEMENTS and has_entities(self.of, call))
         back, raised = way.operate(loc, operation, at, write, flushes)
         if name == "connection" and state.txn is CONN:
