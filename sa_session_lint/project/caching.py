@@ -25,15 +25,17 @@ How: TypeAlias = Literal["shares", "copies"]
 
 
 def keeper(index: Index, outline: Outline, scope: Scope) -> tuple[How, Place] | None:
-    """How a decorator keeps what a function gives, and where it stands; one within a function keeps it no longer than that runs."""
+    """How a decorator keeps what a function gives, and where it stands; one within a function keeps it no longer than that runs. What a method gives is
+    kept for its own object alone, which is part of the key."""
     around = scope.parent or outline.module
+    own = scope.owner is not None and {"staticmethod", "classmethod"}.isdisjoint(called_name(each) for each in scope.decorators)
     for decorator, at in zip(scope.decorators, scope.decorated_at, strict=True) if around.kind != "function" else ():
         head = decorator.function if isinstance(decorator, Call) else decorator
         match index.value(head, around, outline.path):
             case External(dotted) if dotted in v.OBJECT_CACHES:
                 elsewhere = isinstance(decorator, Call) and dotted.startswith("aiocache") and (decorator.arguments or decorator.keyword("cache") or decorator.spread)
                 broken = scope.is_async and dotted.startswith(("functools", "cachetools"))  # it keeps coroutines, each of which can be awaited but once
-                return None if elsewhere or broken else ("shares", Place(outline.path, at))
+                return None if elsewhere or broken or own else ("shares", Place(outline.path, at))
             case External(dotted) if dotted in v.COPY_DECORATORS:
                 return "copies", Place(outline.path, at)
             case Method(Made(dotted), name) if dotted in v.COPY_CACHES and name in v.COPYING:

@@ -96,7 +96,8 @@ def _evaluate(index: Index, expression: Expression, scope: Scope, path: str) -> 
         case Each(value):
             return _each(evaluate(index, value, scope, path))
         case Item(value, key):
-            return _item(evaluate(index, value, scope, path), key)
+            found = _item(evaluate(index, value, scope, path), key)
+            return index.ask(Kept(path, value.name)) if found is UNKNOWN and isinstance(value, Name) and value.name not in scope.bindings else found
         case Choice(options):
             return join([evaluate(index, option, scope, path) for option in options])
         case Const(value):
@@ -142,6 +143,29 @@ class Named:
         if value is NOTHING and scope.kind == "module":
             value = join([value, *_stored_from_elsewhere(index, self)])
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept in a dictionary of a module, if that is a factory or an engine, perhaps with others: `factories[url] = sessionmaker(engine)`."""
+
+    path: str
+    name: str
+
+    def answer(self, index: Index) -> Value:
+        found = index.outline(self.path)
+        bindings = found.module.bindings.get(self.name, []) if found is not None else []
+        if found is None or len(bindings) != 1 or not isinstance(bindings[0].value, (Table, Call)):
+            return UNKNOWN
+        kept = [
+            evaluate(index, store.value, scope, self.path)
+            for scope in (found.module, *found.scopes.values())
+            for store in scope.stores
+            if isinstance(store.target, Item) and store.target.value == Name(self.name) and (scope is found.module or self.name not in scope.bindings)
+        ]
+        value = join(kept) if kept else UNKNOWN
+        parts = value.items if isinstance(value, Many) else (value,)
+        return value if any(isinstance(part, Maker) for part in parts) and not any(isinstance(part, Session) for part in parts) else UNKNOWN
 
 
 def lookup(index: Index, name: str, scope: Scope, path: str, upto: int = 0) -> Value:
