@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from sa_session_lint.checks.flow_check import FlowCheck
+from sa_session_lint.project.pooling import is_lent
 from sa_session_lint.typestate.followed import Followed
 from sa_session_lint.typestate.leaving import losses
 from sa_session_lint.walk import children
@@ -17,7 +18,8 @@ class WriteWithoutCommit(FlowCheck):
 
     def function(self, found: Followed) -> None:
         for loss in losses(found):
-            if loss.write.path == self.file.path and not self.is_for_itself(self.at(loss.write)):
+            made = loss.state.maker or loss.state.opened
+            if loss.write.path == self.file.path and not (made is not None and is_lent(self.index, made)) and not self.is_for_itself(self.at(loss.write)):
                 write = self.at(loss.write)
                 trail = self.trail(loss.step, loss.disjunct, loss.loc)
                 self.report(write, trail, call=self.code(write), name=self.name(loss.disjunct, loss.loc), function=self.around.name)

@@ -202,9 +202,24 @@ def is_connection(index: Index, bind: Expression, scope: Scope, path: str) -> bo
     value = index.value(bind, scope, path)
     if isinstance(value, Made) and value.dotted.startswith("sqlalchemy.") and value.dotted.endswith("Connection"):
         return True
+    if value is UNKNOWN and isinstance(bind, Attribute) and _is_stored_connection(index, bind.name):
+        return True
     bindings: Iterable[Expression] = (b.value for around in scope.enclosing() for b in around.bindings.get(bind.name, ())) if isinstance(bind, Name) else (bind,)
     asked = (value.value if isinstance(value, Enter) else value for value in bindings)
     return any(isinstance(call, Call) and isinstance(index.value(call.function, scope, path), Method) for call in asked)
+
+
+def _is_stored_connection(index: Index, name: str) -> bool:
+    """Whether an attribute of a name is given what an engine's `connect()` gives, somewhere in the project."""
+
+    def search() -> bool:
+        stores = (store for _, scope in index.scopes_with(name, "connect") for store in scope.stores)
+        return any(
+            isinstance(store.target, Attribute) and store.target.name == name and isinstance(store.value, Call)
+            and isinstance(store.value.function, Attribute) and store.value.function.name == "connect" for store in stores
+        )
+
+    return index.once(("stored connection", name), search)
 
 
 def _may_run_out(index: Index, call: Call, scope: Scope, path: str) -> bool:

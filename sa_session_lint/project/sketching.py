@@ -255,7 +255,7 @@ class _Sketching:
                 written = self.expression(target)
                 if isinstance(node, cst.AugAssign) and isinstance(written, Attribute):
                     return made._replace(targets=((written, Reads((written,))),))
-                counts = isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign) and isinstance(node.value, cst.Integer)
+                counts = isinstance(node, cst.AugAssign) and _counts(node)
                 added = self.expression(node.value) if isinstance(node, cst.AugAssign) else OPAQUE
                 held = Text() if counts else reading(added)  # what was counted is not zero
                 return made._replace(targets=tuple((Name(n), held) for n in _names(target)) or (((written, held),) if isinstance(written, Item) else ()))
@@ -303,7 +303,7 @@ class _Sketching:
 
     def condition(self, node: cst.CSTNode) -> Condition | None:
         """A condition that a name's value may settle, or that may be asked again. `"session" in locals()` asks whether there is one, `number > 0`
-        whether it is not the first turn of a loop that is numbered."""
+        whether something was counted, or a turn is not the first of a loop."""
         match node:
             case cst.Comparison(
                 left=cst.SimpleString() as name, comparisons=[cst.ComparisonTarget(operator=cst.In(), comparator=cst.Call(func=cst.Name(value="locals" | "vars" | "dir"), args=[]))]
@@ -311,7 +311,7 @@ class _Sketching:
                 asked = str(name.evaluated_value)
                 return Condition("true", Name(asked), ("true", ("name", asked)), frozenset({asked}))
             case cst.Comparison(left=cst.Name(value=name), comparisons=[cst.ComparisonTarget(operator=operator, comparator=cst.Integer(value=number))]) if (
-                (turn := _TURNS.get((type(operator), number))) is not None and all(is_count(binding.value) for binding in self.scope.bindings.get(name, [])) and name in self.scope.bindings
+                (turn := _TURNS.get((type(operator), number))) is not None and self.is_counter(name)
             ):
                 return Condition(turn, Name(name), ("true", ("name", name)), frozenset({name}))
         key = _key(node)
@@ -327,6 +327,21 @@ class _Sketching:
                     return Condition("is not none", self.expression(node.left), ("none", _key(node.left)), names)
         return Condition("true", self.expression(node), ("true", key), names)
 
+    def owners(self, value: Expression) -> set[str]:
+        """The parameters whose objects have the sessions that an expression works with: who is handed one gets the session, too."""
+        parameters = {parameter.name for parameter in self.scope.parameters[self.scope.owner is not None :]}
+        found: set[str] = set()
+        while isinstance(value, (Attribute, Call, Await)):
+            if isinstance(value, Attribute) and isinstance(value.value, Name) and value.value.name in parameters and self.is_session(value):
+                found.add(value.value.name)
+            value = value.function if isinstance(value, Call) else value.value
+        return found
+
+    def is_counter(self, name: str) -> bool:
+        """Whether a name holds nothing but numbers counted from 0: that of a turn, or one that only grows."""
+        nodes = [(binding.value, self.outline.nodes[binding.at]) for binding in self.scope.bindings.get(name, ())]
+        return bool(nodes) and all(is_count(value) or value == Const(0) or (isinstance(node, cst.AugAssign) and _counts(node)) for value, node in nodes)
+
     # -- what matters -------------------------------------------------------------------------------------------------
 
     def tracked(self, steps: dict[int, SketchStep]) -> frozenset[str]:
@@ -340,6 +355,8 @@ class _Sketching:
             call = step.value
             if step.op == "call" and isinstance(call, Call):
                 names.update(name for name in handed(self.index, call, self.scope, self.outline.path) if name in self.locals)
+            if call is not None:
+                names |= self.owners(call)
         pairs = [pair for step in steps.values() for pair in step.targets]
         collected = [  # `tasks.append(task)`
             (step.value.function.value, argument)
@@ -433,6 +450,10 @@ def _handed(step: SketchStep) -> list[Name]:
     return [value for value in (*call.arguments, *(value for _, value in call.keywords)) if isinstance(value, Name)]
 
 
+def _counts(node: cst.AugAssign) -> bool:
+    return isinstance(node.operator, cst.AddAssign) and isinstance(node.value, cst.Integer)
+
+
 def _names(node: cst.CSTNode) -> list[str]:
     if isinstance(node, cst.Name):
         return [node.value]
@@ -445,7 +466,7 @@ _CONTAINERS = 1
 _TURNS: dict[tuple[type[cst.BaseCompOp], str], Literal["true", "is false"]] = {
     (cst.GreaterThan, "0"): "true", (cst.NotEqual, "0"): "true", (cst.GreaterThanEqual, "1"): "true", (cst.Equal, "0"): "is false", (cst.LessThan, "1"): "is false",
 }  # fmt: skip
-"""What comparisons of the number of a turn ask: whether it is the first."""
+"""What comparisons of a number that is counted from 0 ask: whether it is still that."""
 """The containers up to which it is remembered whether they hold something."""
 
 

@@ -79,6 +79,7 @@ class Calls:
         at = of.place(call.at)
         arguments = tuple(of.evaluate(argument, way) for argument in (*call.arguments, *(value for _, value in call.keywords)))
         self.waits(call, call, arguments, way)
+        self.lends(call, arguments, way)
         receiver: Abstract = None
         if isinstance(call.function, Attribute) and not isinstance(of.value(call.function), Registry):  # `db.session()` is no method
             receiver = self.receiver(call.function, way)
@@ -304,6 +305,13 @@ class Calls:
         if self.of.is_made(call):
             arguments = tuple(argument for argument in arguments if not isinstance(argument, Object))
         return self.unknown(arguments, way)
+
+    def lends(self, call: Call, arguments: tuple[Abstract, ...], way: Way) -> None:
+        """Who is handed an object of the project gets the sessions that it has, and may flush them."""
+        pending = [loc for loc, state in way.heap.items() if loc[0] == "ambient" and state.pending]
+        if pending and any(held is None and isinstance(self.of.value(given), Instance) for given, held in zip(call.arguments, arguments, strict=False)):
+            for loc in pending:
+                way.sweep(loc, "flush", self.of.place(call.at))
 
     # -- functions of the project -------------------------------------------------------------------------------------
 
