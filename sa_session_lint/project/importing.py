@@ -13,28 +13,30 @@ from sa_session_lint.model.expression import Imported
 if TYPE_CHECKING:
     from sa_session_lint.project.index import Index
 
+_START = re.compile(rb"(?<![\w.])(?:from|import)\b")
 _LINE = rb"(?:[^\n\\]|\\\r?\n|\\)*"
-_STATEMENT = re.compile(
-    rb"(?<![\w.])(?:from(?=[\s.\\])(?P<dots>[.\s\\]*)(?P<module>[\w.]*)[\s\\]*\bimport\b[\s\\]*(?P<names>\((?:[^)#]|#[^\n]*)*\)?|" + _LINE + rb")"
-    rb"|import(?=[\s\\])(?P<modules>" + _LINE + rb"))"
-)
+_FROM = re.compile(rb"from(?=[\s.\\])(?P<dots>[.\s\\]*)(?P<module>[\w.]*)[\s\\]*\b(?P<import>import)\b[\s\\]*(?P<names>\((?:[^)#]|#[^\n]*)*\)?|" + _LINE + rb")")
+_IMPORT = re.compile(rb"import(?=[\s\\])(?P<modules>" + _LINE + rb")")
 _COMMENT = re.compile(rb"#[^\n]*")
 _NAME = re.compile(rb"[\w.*\x80-\xff]+")
 
 
 def spelled_imports(index: Index, path: str) -> tuple[Imported, ...]:
-    """What the import statements of a file name, `*` included, and what merely reads like one."""
+    """What the import statements of a file name (None: the module, or all that is in it), and what merely reads like one."""
     return index.once(("spelled imports", path), lambda: tuple(_read(index.data(path) or b"")))
 
 
 def _read(data: bytes) -> list[Imported]:
+    """Every place is tried: what merely reads like a statement hides none that is one."""
     found: list[Imported] = []
-    for match in _STATEMENT.finditer(data):
-        if match["modules"] is not None:
-            found.extend(Imported(name, None) for name in _names(match["modules"]))
-        else:
-            module, level = match["module"].decode("utf-8", "replace"), match["dots"].count(b".")
-            found.extend(Imported(module, name, level) for name in _names(match["names"]))
+    read: set[int] = set()
+    for start in _START.finditer(data):
+        if (made := _FROM.match(data, start.start())) is not None:
+            read.add(made.start("import"))
+            module, level = made["module"].decode("utf-8", "replace"), made["dots"].count(b".")
+            found.extend(Imported(module, None if name == "*" else name, level) for name in _names(made["names"]))
+        elif start.start() not in read and (plain := _IMPORT.match(data, start.start())) is not None:
+            found.extend(Imported(name, None) for name in _names(plain["modules"]))
     return found
 
 
