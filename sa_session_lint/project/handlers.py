@@ -95,8 +95,9 @@ def _may_be_loaded(index: Index, name: str, attribute: str, scope: Scope, path: 
         return False
     if bindings and not own and all(isinstance(b.value, Call) and isinstance(index.value(b.value.function, scope, path), Class) for b in bindings):
         return False  # what was made here stays readable
-    if any(isinstance(call.function, Attribute) and call.function.name == "add" and Name(name) in call.arguments for call in scope.calls):
-        return False  # and so does what is added here: who adds an object has it from somewhere else
+    over = any(binding.how == "for" for binding in bindings)
+    if not over and any(isinstance(call.function, Attribute) and call.function.name == "add" and Name(name) in call.arguments for call in scope.calls):
+        return False  # and so does what is added here, unless it is one of many: who adds an object has it from somewhere else
     value = index.value(Name(name), scope, path)
     return value is UNKNOWN or (isinstance(value, Instance) and (attribute == "__str__" or is_column(index, Class(value.path, value.qualname), attribute)))
 
