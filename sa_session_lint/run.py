@@ -262,7 +262,7 @@ def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Ind
     around = [(outline, scope) for scope in _around(index, outline, line)]
     tags = config.SCOPE_TAGS & set(entry.tags)
     if not tags:
-        return any(is_left_over(index, found, scope) for found, scope in around)
+        return bool(finding.trail) and any(is_left_over(index, found, scope) for found, scope in around)
     if any(block.line <= line <= block.end_line for block in scripts):
         return True
     callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]

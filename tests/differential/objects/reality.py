@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from sqlalchemy import Connection, create_engine, event, inspect, text
-from sqlalchemy.exc import InvalidRequestError, PendingRollbackError, StatementError
+from sqlalchemy.exc import InvalidRequestError, PendingRollbackError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, UnmappedInstanceError
@@ -292,7 +292,8 @@ class Reality:
                 await made
         self.frame = None
         for session in self.opened:
-            await session.close() if isinstance(session, AsyncSession) else session.close()
+            with suppress(SQLAlchemyError):  # a connection that was invalidated has no savepoint to go back to
+                await session.close() if isinstance(session, AsyncSession) else session.close()
         return self.run
 
 
