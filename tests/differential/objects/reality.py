@@ -150,6 +150,8 @@ class Reality:
             shown.add(sign(error))
             raise
         finally:
+            names = re.findall(r"\bt\d+\b", self.lines[line - 1]) if self.frame is not None else []
+            shown |= {"no object"} if any(self.frame.f_locals.get(name, name) is None for name in names) else set()  # type: ignore[union-attr]  # there are names
             shown |= ({"sql"} if len(self.sent) > before else set()) | ({"none"} if self.keyless else set())
             self.run.shown.append((line, frozenset(shown)))
 
