@@ -210,6 +210,7 @@ def _check_file(
 ) -> list[Reported]:
     """The findings of one file that are kept under the settings and its comments."""
     from sa_session_lint.checks.check import File
+    from sa_session_lint.checks.flow_check import FlowCheck
     from sa_session_lint.walk import walk
 
     source, outline = index.source(path), index.outline(path)
@@ -238,7 +239,7 @@ def _check_file(
     findings: list[Finding] = []
     for check in running:
         try:
-            findings += [f for f in check.findings if not _is_idle(f, entries.entries[check.rule], scripts, index, outline)]
+            findings += [f for f in check.findings if not _is_idle(f, entries.entries[check.rule], isinstance(check, FlowCheck), scripts, index, outline)]
         except Exception as error:  # what cannot be told to be idle is reported
             broke(check.rule, error)
             findings += check.findings
@@ -256,13 +257,14 @@ def _body(source: Source, block: cst.CSTNode) -> Span:
     return source.span_of(getattr(block, "body", block))
 
 
-def _is_idle(finding: Finding, entry: Entry, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
-    """Whether it is in code that never runs, or about lifetime in code that only a script runs, or that runs once at the start of a program."""
+def _is_idle(finding: Finding, entry: Entry, follows: bool, scripts: Sequence[Span], index: Index, outline: Outline) -> bool:
+    """Whether it is about lifetime in code that never runs, that only a script runs, or that runs once at the start of a program; or about what comes of
+    what in a run (`follows`) of a function that nobody calls. What is wrong with a statement by itself is so anywhere."""
     line = finding.span.line
     around = [(outline, scope) for scope in _around(index, outline, line)]
     tags = config.SCOPE_TAGS & set(entry.tags)
     if not tags:
-        return bool(finding.trail) and any(is_left_over(index, found, scope) for found, scope in around)
+        return follows and bool(finding.trail) and any(is_left_over(index, found, scope) for found, scope in around)
     if any(block.line <= line <= block.end_line for block in scripts):
         return True
     callers = [(found, scope) for note in finding.trail if (found := index.outline(note.path)) is not None for scope in _around(index, found, note.span.line)]
