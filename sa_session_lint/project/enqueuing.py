@@ -165,7 +165,9 @@ def is_customized(index: Index) -> bool:
         return any(
             scope.kind == "class" and name in scope.bindings and _is_of_queue(index, Class(found.path, scope.qualname))
             for name in ("apply_async", "delay", "send_task", "send_with_options")
-            for found, scope in index.scopes_with(name)
+            for path in index.files_with(name)
+            if re.search(rb"(?m)\bdef[ \t]+%s\b|^[ \t]+%s[ \t]*[:=]" % (name.encode(), name.encode()), index.data(path) or b"") and (found := index.outline(path)) is not None
+            for scope in found.scopes.values()
         ) or any(
             (given := call.keyword("task_cls")) is not None and not isinstance(index.value(given, scope, found.path), Class)
             for found, scope, call in index.calls_with("task_cls")
