@@ -87,6 +87,9 @@ def _written(way: Disjunct, loc: Loc, place: Place | None) -> Disjunct:
 def _is_rolled_back(later: Followed, before: tuple[int, Disjunct], after: Disjunct, loc: Loc) -> bool:
     """Whether a step throws away what was written in an earlier turn, and the session is there for the next one."""
     then, now = state_of(before[1], loc), state_of(after, loc)
+    failed = then.poisoned if then is not None else None
+    if failed is not None and failed.path == later.sketch.function.path and any(step.at == failed.at and _is_commit(step) for step in later.sketch.steps.values()):
+        return False  # a commit that fails loses all that it was to save, whoever rolls back
     if then is None or now is None or then.unsaved != _EARLIER or now.unsaved is not None or now.txn is not IDLE or now.closed is not None:
         return False
     return after.raising is None and not any(met.kind == "saved" and (met.step, met.disjunct, met.loc) == (*before, loc) for met in later.met)
