@@ -22,6 +22,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from sa_session_lint.finding import Failure, Span, Stage
 from sa_session_lint.guard import refusal
 from sa_session_lint.scan import Lines, scan
+from sa_session_lint.walk import children
 
 
 class Unreadable(Exception):
@@ -134,6 +135,27 @@ class Source:
         """Where a node of this file's tree stands. The first call costs about two parses, so only files with findings pay."""
         where = self._positions[node]  # type: ignore[index]
         return Span(where.start.line, where.start.column + 1, where.end.line, where.end.column + 1)
+
+    def holds(self, outer: cst.CSTNode, inner: cst.CSTNode) -> bool:
+        """Whether one node of this file's tree is within another, or is that one. Positions, which cost much more, are not asked for."""
+        first, last = self._numbers[id(outer)]
+        return first <= self._numbers[id(inner)][0] <= last
+
+    @cached_property
+    def _numbers(self) -> dict[int, tuple[int, int]]:
+        """By the `id` of a node: its own number in the order of the text, and that of the last one within it."""
+        numbers: dict[int, tuple[int, int]] = {}
+        count = 0
+        stack: list[tuple[cst.CSTNode, int]] = [(self.module, 0)]
+        while stack:
+            node, first = stack.pop()
+            if first:
+                numbers[id(node)] = first, count
+                continue
+            count += 1
+            stack.append((node, count))
+            stack += [(child, 0) for child in reversed(list(children(node)))]
+        return numbers
 
     def statement_of(self, span: Span) -> tuple[int, int]:
         """First and last line of the innermost simple statement, or of the header of the compound statement, that holds `span`."""

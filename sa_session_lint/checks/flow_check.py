@@ -155,8 +155,7 @@ class FlowCheck(Check):
 
     def holds(self, outer: cst.CSTNode, inner: cst.CSTNode) -> bool:
         """Whether one node stands within another."""
-        around, within = self.file.source.span_of(outer), self.file.source.span_of(inner)
-        return (around.line, around.column) <= (within.line, within.column) and (within.end_line, within.end_column) <= (around.end_line, around.end_column)
+        return self.file.source.holds(outer, inner)
 
     def around_of(self, outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
         """The nodes from one down to another within it, without the last."""

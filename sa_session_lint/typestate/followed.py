@@ -46,6 +46,7 @@ class Followed:
     came: dict[Key, Key | None] = field(default_factory=dict)
     met: list[Met] = field(default_factory=list)
     coarse: bool = False
+    believed: list[Met] | None = None  # once somebody has asked
 
     def steps_to(self, step: int, disjunct: Disjunct) -> list[int]:
         """The steps of a way to a step, the last one first."""
@@ -62,6 +63,12 @@ class Followed:
 
 def certain(found: Followed) -> list[Met]:
     """The faults that may be believed: those that must hold on every way, if they do."""
+    if found.believed is None:
+        found.believed = _certain(found)
+    return found.believed
+
+
+def _certain(found: Followed) -> list[Met]:
     if found.coarse:
         return [m for m in found.met if m.kind not in CERTAIN | SOMETIMES]
     counts: dict[tuple[int, str, Loc], set[Disjunct]] = {}
