@@ -24,7 +24,8 @@ from sa_session_lint.model.vocabulary import ENDLESS
 from sa_session_lint.project.handlers import reads
 from sa_session_lint.project.mapping import is_column
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.pooling import is_lent, is_unpooled
+from sa_session_lint.project.pooling import is_lent, is_private, is_unpooled
+from sa_session_lint.project.running import goes_on, is_batch
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met, certain
 from sa_session_lint.typestate.leaving import Leak, leaks
@@ -123,11 +124,18 @@ class FlowCheck(Check):
     def leaks(self) -> tuple[Leak, ...]:
         """What this function opens and does not give back on every way; several rules ask."""
         function = self.found.sketch.function
-        return self.index.once(("leaks", function.path, function.qualname), lambda: tuple(leak for leak in leaks(self.found) if not self.is_spared(leak)))
+
+        def search() -> tuple[Leak, ...]:
+            if is_batch(self.index) and not goes_on(self.file.outline, self.around):
+                return ()
+            return tuple(leak for leak in leaks(self.found) if not self.is_spared(leak))
+
+        return self.index.once(("leaks", function.path, function.qualname), search)
 
     def is_spared(self, leak: Leak) -> bool:
-        """Whether what is not given back belongs to whoever has lent it, or is a connection of an engine for whose connections nobody waits."""
-        return is_lent(self.index, leak.state.maker or leak.opened) or (leak.state.is_connection and is_unpooled(self.index, leak.opened))
+        """Whether what is not given back belongs to whoever has lent it, or comes of an engine for whose connections nobody waits."""
+        made = leak.state.maker or leak.opened
+        return is_lent(self.index, made) or any(is_private(self.index, each) for each in {made, leak.opened}) or (leak.state.is_connection and is_unpooled(self.index, leak.opened))
 
     def unclosed(self, leak: Leak) -> None:
         """Report a leak where it was opened."""

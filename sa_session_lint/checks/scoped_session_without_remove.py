@@ -9,7 +9,7 @@ from sa_session_lint.model.expression import Attribute, Call, Name
 from sa_session_lint.model.value import Place, Registry, Session
 from sa_session_lint.project.entry import entry, reached
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.pooling import is_connection
+from sa_session_lint.project.pooling import is_connection, is_private
 from sa_session_lint.project.registries import binding_name, closes, is_closed, is_handed_on, kind_of_use, name_of
 from sa_session_lint.project.usage import framework, is_zope, registry_of, removals, uses
 
@@ -49,8 +49,10 @@ class ScopedSessionWithoutRemove(Check):
                 self.report(node, [self.note(value.place, "a session, not the registry")], name=self.code(node.func.value.func), effect=_ABSENT)
 
     def ends_here(self, scope: Scope, call: Call) -> bool:
-        """Whether a registry made in a function is ended there, or handed to somebody who may do so."""
+        """Whether a registry made in a function is ended there, or handed to somebody who may do so, as is its session; or goes together with its engine."""
         name = name_of(scope, call)
+        if is_private(self.index, Place(self.file.path, call.at)) or any(isinstance(store.value, Call) and store.value.function == Name(name) for store in scope.stores if name):
+            return True
         if name is None or is_handed_on(scope, name) or any(isinstance(given.value, Call) and given.value.function == Name(name) for given in scope.returns):
             return True
         products = {n for at in (scope, self.file.outline.module) for n, bs in at.bindings.items() if any(isinstance(b.value, Call) and b.value.function == Name(name) for b in bs)}

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
@@ -92,6 +92,38 @@ def is_unpooled(index: Index, place: Place) -> bool:
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
     engine = index.value(bind, scope, place.path) if bind is not None else None
     return isinstance(engine, Engine) and engine.place != place and is_unpooled(index, engine.place)
+
+
+def is_private(index: Index, place: Place) -> bool:
+    """Whether what the call at a place makes draws on an engine that is made with it, and goes with it: `sessionmaker(bind=create_engine(url))()`. Nobody else waits for
+    a connection of its pool; that nobody disposes of it is another mistake."""
+    found = index.outline(place.path)
+    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
+    if found is None or scope is None or not isinstance(call, Call):
+        return False
+    match index.value(call.function, scope, place.path):
+        case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place and call.keyword("bind") is None:
+            return is_private(index, made)
+        case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
+            return not lasts(index, found, scope, call)
+        case External(dotted) if v.ROLES.get(dotted, ("",))[0] in {"maker", "registry"} and lasts(index, found, scope, call):
+            return False
+        case SessionClass() | Maker() | External():
+            bind = call.keyword("bind") or (call.arguments[0] if call.arguments else call.keyword("session_factory"))
+            values = _values(bind, scope) if bind is not None else ()
+            makers = [index.value(value, scope, place.path) if isinstance(value, Call) else UNKNOWN for value in values]
+            return bool(makers) and all(
+                isinstance(made, (Engine, Maker)) and made.place is not None and made.place != place and is_private(index, made.place) for made in makers
+            )
+    return False
+
+
+def _values(expression: Expression, scope: Scope) -> Sequence[Expression]:
+    """What an expression may stand for in a function: the values of a name that the function or one around it binds."""
+    if not isinstance(expression, Name):
+        return (expression,)
+    around = next((around for around in scope.enclosing() if expression.name in around.bindings), None)
+    return [binding.value for binding in around.bindings[expression.name]] if around is not None and around.kind == "function" else ()
 
 
 def is_all_unpooled(index: Index) -> bool:

@@ -16,7 +16,7 @@ from sa_session_lint.project.loading import ENTRIES, applications, importers, is
 from sa_session_lint.project.mentions import Mention, mentions, mentions_in
 from sa_session_lint.project.modules import is_test, stem
 from sa_session_lint.project.outline import Outline, Scope
-from sa_session_lint.project.running import goes_on, is_command, runs_as_script
+from sa_session_lint.project.running import goes_on, is_command, runs_as_script, starts_what_lasts
 from sa_session_lint.project.usage import called_name, callers, same_function
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def is_left_over(index: Index, outline: Outline, scope: Scope) -> bool:
 
 
 def serves_commands(index: Index, outline: Outline, scope: Scope) -> bool:
-    """Whether all that leads to a method or function are commands of a command line, after which the process ends."""
+    """Whether all that leads to a method or function are commands of a command line and scripts, after which the process ends."""
     outer = scope.owner or scope
-    return outer.parent is outline.module and scope.kind == "function" and _starts(index, outline.path, scope.qualname) == {"command"}
+    return outer.parent is outline.module and scope.kind == "function" and bool(started := _starts(index, outline.path, scope.qualname)) and started <= {"command", "script"}
 
 
 def runs_by_itself(index: Index, outline: Outline, scope: Scope) -> bool:
@@ -105,7 +105,8 @@ def _starts(index: Index, path: str, unit: str, depth: int = 3) -> frozenset[Sta
                 started.add("script")
             else:
                 return frozenset({"any"})
-        if "command" in started and any(goes_on(*each) for at in seen if (each := _function(index, *at)) is not None):
+        ends = all(not goes_on(*each) and not starts_what_lasts(each[1]) for at in seen if (each := _function(index, *at)) is not None)
+        if not (ends or started.isdisjoint({"command", "script"})):
             return frozenset({"any"})
         return frozenset(started)
 

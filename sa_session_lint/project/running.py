@@ -16,6 +16,7 @@ from sa_session_lint.model.value import Constant, External, Function
 from sa_session_lint.project.mentions import mentions
 from sa_session_lint.project.modules import is_aside, is_test
 from sa_session_lint.project.outline import Outline, Scope
+from sa_session_lint.project.renewing import everything
 from sa_session_lint.project.usage import called_name, callers, is_imported, same_function
 
 if TYPE_CHECKING:
@@ -24,8 +25,29 @@ if TYPE_CHECKING:
 
 _OF_ARGUMENTS = frozenset({"argparse", "optparse", "getopt"})
 _PLAIN = frozenset({"property", "setter", "staticmethod", "classmethod", "abstractmethod", "dataclass", "contextmanager", "override", "cached_property", "lru_cache", "cache"})
+_BATCH = re.compile(
+    rb"(?m)^if __name__ ==|^[ \t]*(?:from|import)[ \t]+(?:argparse|optparse|getopt|click|typer|docopt|fire|airflow|luigi|prefect|dagster)\b"
+)
+_SERVES = re.compile(
+    rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:flask|fastapi|django|starlette|litestar|quart|sanic|aiohttp|tornado|pyramid|bottle|cherrypy|falcon|twisted|connexion|strawberry"
+    rb"|streamlit|gradio|dash|celery|rq|dramatiq|arq|huey|kombu|pika|aio_pika|kafka|aiokafka|faust|paho|zmq|websockets|grpc|nameko|socketserver|http\.server|wsgiref"
+    rb"|aiogram|telegram|telebot|discord|disnake|nextcord|hikari|pyrogram|telethon|slack_bolt|nonebot|apscheduler|schedule|threading|_thread|concurrent"
+    rb"|PyQt\d|PySide\d|qgis|wx|tkinter|gi|kivy|uvicorn|gunicorn|waitress|oslo_service|cotyledon)\b"
+)
+_POLLS = re.compile(rb"\bwhile[ \t]*\(?(?:True|1)\)?[ \t]*:[^\0]*\bsleep\(")
 _LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul|loop|watch|daemon|thread|worker|sleep|socket|grpc|run_app|subscribe|uvicorn|application|fastapi|flask|celery")
 """Calls of programs that do not end, or that others call."""
+
+
+def is_batch(index: Index) -> bool:
+    """Whether a project is made of commands, scripts and pipelines alone, each of which ends: nothing in it serves, waits for work, or starts threads. A connection
+    that one of them does not give back goes with its process."""
+
+    def search() -> bool:
+        texts = [index.data(path) or b"" for path in index.modules.files if not is_aside(path)]
+        return any(_BATCH.search(text) for text in texts) and not any(_SERVES.search(text) or _POLLS.search(text) for text in texts)
+
+    return index.once(("batch",), search)
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
@@ -60,18 +82,22 @@ def is_tool(index: Index, outline: Outline) -> bool:
 
     def ask() -> bool:
         scopes = (outline.module, *outline.scopes.values())
-        names = {called_name(call.function) or "" for scope in scopes for call in scope.calls}
         decorators = {called_name(each.function if isinstance(each, Call) else each) for scope in scopes for each in scope.decorators}
         return (
             bool(outline.main_blocks)
             and any(each.module in _OF_ARGUMENTS for each in outline.imports)
             and decorators <= _PLAIN
-            and not any(_LASTING.search(name) for name in names)
+            and not any(starts_what_lasts(scope) for scope in scopes)
             and not any(goes_on(outline, scope) for scope in scopes)
             and not is_imported(index, outline.path)
         )
 
     return index.once(("tool", outline.path), ask)
+
+
+def starts_what_lasts(scope: Scope) -> bool:
+    """Whether something calls what does not end, or what others call: `app.run_polling()`, `consumer.start_consuming()`."""
+    return any(_LASTING.search(called_name(call.function) or "") for call in scope.calls)
 
 
 def goes_on(outline: Outline, scope: Scope) -> bool:
@@ -92,13 +118,27 @@ def _runs_each_time(index: Index, decorator: Expression, scope: Scope, path: str
 
 
 def is_command(index: Index, path: str, scope: Scope) -> bool:
-    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `@click.option("--all")`, `parser.set_defaults(func=f)`."""
+    """Whether click, typer or argparse runs a function when a command is given: `@cli.command()`, `@click.option("--all")`, `parser.set_defaults(func=f)`; or it reads
+    the arguments of the program itself."""
     found = index.outline(path)
     if not scope.decorators and scope.kind == "function":
+        if found is not None and scope.parent is found.module and _reads_arguments(index, found, scope):
+            return True
         chosen = (index.value(value, at, o.path) for o, at, call in index.calls_with("set_defaults", scope.name) for _, value in call.keywords if value == Name(scope.name))
         return any(same_function(value, path, scope.qualname) for value in chosen)
     names = {called_name(each.function if isinstance(each, Call) else each) for each in scope.decorators}
     return found is not None and not names.isdisjoint({"command", "option"}) and any(each.module.partition(".")[0] in {"click", "typer"} for each in found.imports)
+
+
+def _reads_arguments(index: Index, outline: Outline, scope: Scope) -> bool:
+    """Whether a function reads `sys.argv`, or has it parsed, and starts nothing that goes on."""
+    if b"argv" not in (index.data(outline.path) or b"") and b"parse_args" not in (index.data(outline.path) or b""):
+        return False
+    node = outline.nodes[scope.at]
+    reads = any(called_name(call.function) == "parse_args" for call in scope.calls) or any(
+        isinstance(part, cst.Attribute) and part.attr.value == "argv" and isinstance(part.value, cst.Name) and part.value.value == "sys" for part in everything(node)
+    )
+    return reads and not starts_what_lasts(scope)
 
 
 def runs_at_start(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:
