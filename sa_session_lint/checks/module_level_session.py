@@ -13,7 +13,7 @@ from sa_session_lint.model.value import Instance, Module, Place, Session
 from sa_session_lint.project.entry import kinds_of, receivers
 from sa_session_lint.project.modules import is_aside
 from sa_session_lint.project.outline import Scope
-from sa_session_lint.project.reach import is_dead
+from sa_session_lint.project.reach import is_dead, serves_commands
 from sa_session_lint.project.usage import callers, framework, is_imported, is_zope
 
 _MADE = frozenset({"new", "registry", "given"})
@@ -68,7 +68,7 @@ class ModuleLevelSession(Check):
                 continue
             names = {n for n in (*found.module.bindings, name) if self.exports(path, n, name)}
             for scope in found.scopes.values():
-                if self.uses(scope, name, names, path) and not self.runs_once(scope, path) and not is_dead(self.index, scope):
+                if self.uses(scope, name, names, path) and not self.runs_once(scope, path) and not is_dead(self.index, scope) and not serves_commands(self.index, found, scope):
                     yield Place(path, scope.at)
             kept = {Name(n) for n in names if not self.is_closed(n, found.module)}
             for call in found.module.calls:
