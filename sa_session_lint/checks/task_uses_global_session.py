@@ -12,6 +12,7 @@ from sa_session_lint.project.generator import settles
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.project.registries import binding_name, is_ended_by_tasks, is_set_up, is_task_hook
 from sa_session_lint.project.usage import callers, is_zope, loads, registry_of, removals, uses
+from sa_session_lint.project.wrapping import is_ended_by_signals, is_wrapped
 
 
 class TaskUsesGlobalSession(Check):
@@ -33,6 +34,8 @@ class TaskUsesGlobalSession(Check):
         made = worked.place if registry is None else registry.place
         if made is None or (made.path == self.file.path and any(call.at == made.at for call in scope.calls)):
             return  # made by the function itself
+        if is_ended_by_signals(self.index, made):
+            return
         task = self.task_of(self.file.outline, scope, 2, registry)
         if task is not None:
             trail = [self.note(made, "made here, once per worker process or thread"), self.note(task.place, f"{task.framework} runs the task")]
@@ -53,7 +56,9 @@ class TaskUsesGlobalSession(Check):
         return None
 
     def ends_in(self, found: Outline, scope: Scope) -> bool:
-        """Whether the function closes or removes a session on its normal way, has somebody do so, or works in a block that does."""
+        """Whether the function closes or removes a session on its normal way, has somebody do so, or works in a block or under a decorator that does."""
+        if is_wrapped(self.index, found, scope):
+            return True
         for call in scope.calls:
             if any(isinstance(a, Attribute) and a.name in {"close", "remove"} for a in call.arguments):
                 return True

@@ -97,6 +97,8 @@ APPLICATIONS = frozenset(
 CELERY_APPS = frozenset({"celery.Celery", "celery.app.Celery", "celery.app.base.Celery"})
 TASK_DECORATORS = frozenset({"celery.shared_task", "celery.task", "celery.task.task", "celery.decorators.task", "dramatiq.actor"})
 TASK_CLASSES = frozenset({"celery.Task", "celery.task.Task", "celery.app.task.Task"})
+TASK_SIGNALS = frozenset(f"celery.signals.{name}" for name in ("task_failure", "task_postrun", "task_prerun", "task_retry", "task_success"))
+"""What Celery sends around each task, in the process and thread that runs it: https://docs.celeryq.dev/en/stable/userguide/signals.html#task-signals"""
 RQ_QUEUES = frozenset({"rq.Queue", "rq.queue.Queue"})
 ENQUEUING: dict[tuple[str, str], tuple[int, bool, bool]] = {
     ("Celery", "delay"): (0, False, True), ("Celery", "apply_async"): (0, True, True), ("Celery", "s"): (0, False, False), ("Celery", "si"): (0, False, False),
