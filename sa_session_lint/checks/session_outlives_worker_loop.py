@@ -8,7 +8,7 @@ from sa_session_lint.typestate.followed import Followed, Met
 
 class SessionOutlivesWorkerLoop(FlowCheck):
     rule = "session-outlives-worker-loop"
-    kinds = frozenset({"use of inactive"})
+    kinds = frozenset({"use of inactive", "caught use of inactive"})
 
     def function(self, found: Followed) -> None:
         self.reported: set[int] = set()

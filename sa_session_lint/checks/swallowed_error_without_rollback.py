@@ -18,7 +18,7 @@ from sa_session_lint.typestate.trail import came_back, catches, caught, intact, 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
     rule = "swallowed-error-without-rollback"
-    kinds = frozenset({"use of inactive"})
+    kinds = frozenset({"use of inactive", "caught use of inactive"})
 
     def function(self, found: Followed) -> None:
         self.told: set[Place | None] = set()

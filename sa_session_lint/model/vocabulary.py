@@ -267,6 +267,9 @@ FLUSH_ERRORS = frozenset(
 )  # fmt: skip
 """Exceptions as which the error of a flush may be caught: https://docs.sqlalchemy.org/en/20/core/exceptions.html"""
 
+PENDING_ERRORS = frozenset({"BaseException", "Exception", "StandardError", "SQLAlchemyError", "InvalidRequestError", "PendingRollbackError", "PendingRollback"})
+"""Exceptions as which the error may be caught that a use of a session raises when its flush has failed: https://docs.sqlalchemy.org/en/20/errors.html#error-7s2a"""
+
 _DRIVERS = ("sqlite3", "aiosqlite", "psycopg2", "psycopg", "pymysql", "pymysql.err", "MySQLdb", "oracledb")
 REFUSALS = frozenset(
     {

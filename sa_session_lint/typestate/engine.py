@@ -30,6 +30,7 @@ from sa_session_lint.typestate.state import (
     plain,
 )
 from sa_session_lint.typestate.summaries import CALLEES, CALLERS, Case, Effect, Summaries
+from sa_session_lint.typestate.trail import leaves
 from sa_session_lint.typestate.transfer import Transfer
 from sa_session_lint.typestate.way import ANYTHING, Way
 
@@ -154,7 +155,7 @@ class Engine:
             cases = {_plain(case): None for case in cases}
         if found.coarse or len(cases) > CASES:
             return None
-        faults = tuple(dict.fromkeys((m.kind, m.loc, _told(m, sketch)) for m in certain(found) if m.kind != "not awaited"))
+        faults = tuple(dict.fromkeys((_kind(m, sketch), m.loc, _told(m, sketch)) for m in certain(found) if m.kind != "not awaited"))
         return Effect(tuple(cases), faults)
 
     def _resumptions(self, sketch: Sketch, at: int, disjunct: Disjunct) -> list[tuple[int, Way]]:
@@ -181,6 +182,11 @@ def _unplaced(heap: Frozen[Loc, SessionState], raised: bool = False) -> Frozen[L
 
 def _forgotten(state: SessionState) -> SessionState:
     return state._replace(swept=state.swept if state.swept is None else ("forget",), models=frozenset())
+
+
+def _kind(met: Met, sketch: Sketch) -> str:
+    """What a fault is in the answer about a call: whether its error comes out of that is told."""
+    return "caught use of inactive" if met.kind == "use of inactive" and not leaves(sketch, met.step, met.disjunct) else met.kind
 
 
 def _told(met: Met, sketch: Sketch) -> Place | None:

@@ -14,8 +14,8 @@ from sa_session_lint.typestate.state import (
     Object,
 )
 
-LEADING = {"use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
-"""The states of a transaction in which an operation must raise, by the fault that it is."""
+LEADING = {"use of inactive": {INACTIVE}, "caught use of inactive": {INACTIVE}, "use of done": {CTXDONE}, "begin of begun": {BEGUN, CONN, INACTIVE}}
+"""The states of a transaction in which an operation must raise, by the fault that it is. `caught` by the function that was called, it did not come out of that."""
 
 CERTAIN = frozenset({"use after close", "rows after close", "not awaited", "expired read", "lazy read", "async read", "reload", "unflushed read", "expired dump", "stale read", "other session", "not persistent", "serialised read", "merged read", "merged key", "merged use", "merged write", "lost change"})
 """Faults that are faults only when every way to their step meets them."""
@@ -79,7 +79,7 @@ def _certain(found: Followed) -> list[Met]:
         meeting = counts[met.step, met.kind, met.loc]
         if met.kind in CERTAIN and len(meeting) < sum(not _had(way, met) for way in found.ways[met.step]) and not _comes_round(found, met, meeting):
             continue
-        if met.kind == "use of inactive" and met.related is None:
+        if met.kind in {"use of inactive", "caught use of inactive"} and met.related is None:
             continue  # `begin_nested()` flushes, and who tries a savepoint seldom plans for what was added before
         kept.append(met)
     return kept

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sa_session_lint.flow.graph import RAISED
 from sa_session_lint.model.protocol import CONN, HOLDING, INACTIVE, Txn
 from sa_session_lint.model.value import Place
-from sa_session_lint.model.vocabulary import FLUSH_ERRORS
+from sa_session_lint.model.vocabulary import FLUSH_ERRORS, PENDING_ERRORS
 from sa_session_lint.typestate.followed import Followed
-from sa_session_lint.typestate.sketch import Sketch
-from sa_session_lint.typestate.state import Disjunct, Loc, Ref, SessionState
+from sa_session_lint.typestate.sketch import Sketch, SketchStep
+from sa_session_lint.typestate.state import Disjunct, Loc, Ref, Scope, SessionState
 
 FAILED = "a flush may fail here"
 
@@ -114,6 +115,29 @@ def reachable(sketch: Sketch, step: int, opened: Place | None = None) -> set[int
                 continue
             stack += sketch.steps[at].next if at in sketch.steps else ()
     return found
+
+
+def leaves(sketch: Sketch, step: int, disjunct: Disjunct) -> bool:
+    """Whether the error of a step that uses a session whose flush has failed goes out of the function, or a handler there raises one in its place."""
+    found: set[int] = set()
+    stack = [_error(sketch.steps[step])]
+    while stack and RAISED not in stack:
+        at = stack.pop()
+        if at in found or at not in sketch.steps:
+            continue
+        found.add(at)
+        match sketch.steps[at]:
+            case SketchStep(op="dispatch", next=handlers) as error:
+                stack.append(next((each for each in handlers if not PENDING_ERRORS.isdisjoint(sketch.steps[each].names)), _error(error)))
+            case SketchStep(op="leave", raising=True, at=block, next=behind) as error:
+                stack += behind if disjunct.env.mapping.get(("with", block)) == Scope("suppress") else (_error(error),)
+            case SketchStep(next=behind) as other:
+                stack += behind or (_error(other),)
+    return RAISED in stack
+
+
+def _error(step: SketchStep) -> int:
+    return step.error if step.error is not None else step.misuse if step.misuse is not None else RAISED
 
 
 def name_of(disjunct: Disjunct, loc: Loc) -> str | None:
