@@ -142,3 +142,8 @@ def path_between(outer: cst.CSTNode, inner: cst.CSTNode) -> list[cst.CSTNode]:
         if below:
             return [outer, *below]
     return []
+
+
+def reads_any(node: cst.CSTNode, names: set[str]) -> bool:
+    """Whether code mentions one of these names."""
+    return (isinstance(node, cst.Name) and node.value in names) or any(reads_any(child, names) for child in children(node))

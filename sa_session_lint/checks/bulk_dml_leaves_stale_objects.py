@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import reads_any
 from sa_session_lint.checks.read_check import ReadCheck
 from sa_session_lint.finding import Note
 from sa_session_lint.model.expression import Call
@@ -15,6 +14,7 @@ from sa_session_lint.model.vocabulary import ORM_STATEMENTS
 from sa_session_lint.project.mapping import is_generated
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.instances import Read
+from sa_session_lint.walk import reads_any
 
 RENEWING = {"populate_existing", "with_for_update"}
 """What a query may see rows anew by, whatever is in memory."""

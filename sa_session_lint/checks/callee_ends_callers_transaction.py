@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
+from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.expression import OPAQUE, Attribute, Call, Const, Expression, Item, Name
 from sa_session_lint.model.protocol import METHODS
 from sa_session_lint.model.value import Place
@@ -19,7 +19,7 @@ from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.sketch import call_at
 from sa_session_lint.typestate.trail import history, state_of
 from sa_session_lint.typestate.verdict import intrusions
-from sa_session_lint.walk import path_between
+from sa_session_lint.walk import path_between, reads_any
 
 
 class CalleeEndsCallersTransaction(FlowCheck):

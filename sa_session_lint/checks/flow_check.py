@@ -44,11 +44,6 @@ def compounds(node: cst.CSTNode) -> Iterator[cst.BaseCompoundStatement]:
             yield from compounds(child)
 
 
-def reads_any(node: cst.CSTNode, names: set[str]) -> bool:
-    """Whether code mentions one of these names."""
-    return (isinstance(node, cst.Name) and node.value in names) or any(reads_any(child, names) for child in children(node))
-
-
 class FlowCheck(Check):
     """Base of the checks that follow sessions. `kinds` are the faults that `fault` wants to hear of, each once for each `site`."""
 

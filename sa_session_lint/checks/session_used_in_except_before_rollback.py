@@ -9,9 +9,10 @@ from sa_session_lint.model.expression import Attribute
 from sa_session_lint.model.protocol import INACTIVE
 from sa_session_lint.model.vocabulary import FLUSH_ERRORS
 from sa_session_lint.project.handlers import names_caught, recovers, rolls_back
+from sa_session_lint.project.unbound import reads_unreached
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.state import Disjunct
-from sa_session_lint.typestate.trail import catches, handlers
+from sa_session_lint.typestate.trail import catches, handlers, since
 
 _HIDES = "hides the first error"
 
@@ -46,7 +47,10 @@ class SessionUsedInExceptBeforeRollback(FlowCheck):
         if self.found.sketch.steps[met.step].handler and (handler is None or (handler[0] not in self.read and catches(self.found, handler[0]))):
             node = self.node(met.step)
             failed = self.state(met).poisoned
+            came = since(self.found, met.step, met.disjunct, met.loc, INACTIVE)
             if failed is not None and recovers(self.index, failed):
+                return
+            if handler is not None and came is not None and reads_unreached(self.file.outline, self.around, self.node(came), self.node(handler[0]), node):
                 return
             guards = self.guards(self.node(handler[0]), node) if handler is not None else []
             if not any(rolls_back(guard) for guard in guards):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from sa_session_lint.checks.flow_check import FlowCheck, compounds, reads_any
+from sa_session_lint.checks.flow_check import FlowCheck, compounds
 from sa_session_lint.model.expression import Await, Call
 from sa_session_lint.model.protocol import INACTIVE, METHODS, TERMINALS
 from sa_session_lint.model.value import Function, Place
@@ -14,6 +14,7 @@ from sa_session_lint.project.handlers import handlers_around, may_raise, names_c
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.trail import came_back, catches, caught, intact, since
+from sa_session_lint.walk import reads_any
 
 
 class SwallowedErrorWithoutRollback(FlowCheck):
