@@ -45,7 +45,7 @@ class WaitCheck(FlowCheck):
         state = self.state(met)
         if (state.unsaved is None or state.pending) and (is_local(self.index) or self.is_alone(met)):
             return False
-        return not (is_all_unpooled(self.index) if state.maker is None else is_unpooled(self.index, state.maker))
+        return not (is_all_unpooled(self.index) or (state.maker is not None and is_unpooled(self.index, state.maker)))
 
     def is_alone(self, met: Met) -> bool:
         """Whether nobody else asks for connections meanwhile: synchronous work of a coroutine keeps its event loop to itself, and a worker does one task at a time."""

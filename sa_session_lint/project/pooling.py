@@ -226,7 +226,7 @@ def _bound(index: Index, call: Call, scope: Scope, place: Place, otherwise: Plac
             return None
         return pool(index, value.place) or otherwise
     is_hidden = value is NOTHING or isinstance(value, Made) or (value is UNKNOWN and bind is not None and not is_connection(index, bind, scope, place.path))
-    return otherwise if is_hidden else None
+    return otherwise if is_hidden and not is_all_unpooled(index) else None
 
 
 def is_connection(index: Index, bind: Expression, scope: Scope, path: str) -> bool:

@@ -172,7 +172,7 @@ class Values:
                     return owner if expression.name == "sync_session" else None
                 return self.concurrency.method(owner, expression)
             case Rows():
-                return None if expression.name in {"statement", "selectable", "session"} else owner
+                return owner if expression.name == "t" else None  # `result.t` is the result; who reads another one takes it for an object
             case Object(first=Class() as first) if expression.name == first.qualname.rpartition(".")[2]:  # `row.User`
                 return entity(owner)
             case Pending() if expression.name not in v.OF_COROUTINES:
