@@ -45,13 +45,15 @@ class Options:
     """What the sessions of a maker are set to; `expire` None: not known. `given` lists the keywords that were spelled out.
 
     `autocommit`: what they write may be saved though they never commit: by their engine, by whose connection they have, by a method of their own class.
-    `autoflush`: their queries surely flush first.
+    `autoflush`: their queries surely flush first. `momentary`: without `begin()` each statement may have a connection for itself alone, which it gives back, as in
+    the autocommit mode of SQLAlchemy 1: https://docs.sqlalchemy.org/en/14/orm/session_transaction.html#autocommit-mode
     """
 
     expire: bool | None = True
     given: frozenset[str] = frozenset()
     autocommit: bool = False
     autoflush: bool = True
+    momentary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +244,7 @@ def _common(first: Value, second: Value) -> Value:
 
 def options_of_both(first: Options, second: Options) -> Options:
     expire = first.expire if first.expire == second.expire else None
-    return Options(expire, first.given & second.given, first.autocommit or second.autocommit, first.autoflush and second.autoflush)
+    return Options(expire, first.given & second.given, first.autocommit or second.autocommit, first.autoflush and second.autoflush, first.momentary or second.momentary)
 
 
 def shared(value: Value) -> Value:

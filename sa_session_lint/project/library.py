@@ -129,7 +129,9 @@ def _options(index: Index, call: Call, scope: Scope, path: str, base: Options) -
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
     autocommit = call.keyword("autocommit") not in {None, Const(False)} or base.autocommit or (bind is not None and _saves(index, bind, scope, path))
     autoflush = base.autoflush if call.keyword("autoflush") is None and not call.spread else call.keyword("autoflush") == Const(True)
-    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given, autocommit, autoflush)
+    mode = call.keyword("autocommit")
+    momentary = base.momentary if mode is None else index.value(mode, scope, path) != Constant(False)
+    return Options(expire, frozenset(key for key, _ in call.keywords if key) | base.given, autocommit, autoflush, momentary)
 
 
 def _saves(index: Index, bind: Expression, scope: Scope, path: str) -> bool:

@@ -176,7 +176,7 @@ class Calls:
         loc: Loc = ("new", at)
         way.make_room(loc)
         way.heap[loc] = SessionState(
-            IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, pool=self.of.facts.pool(at),
+            IDLE, maker.kind, opened=at, maker=maker.place, autocommit=options.autocommit, autoflush=options.autoflush, momentary=options.momentary, pool=self.of.facts.pool(at),
             expire=self.of.facts.expires(options, maker.kind),
         )
         return [(way, Ref(loc))]
@@ -189,7 +189,10 @@ class Calls:
         pool = self.of.facts.pool(session.place) if session.place is not None else None
         if session.how == "new":
             saves, flushes, expire = session.options.autocommit, session.options.autoflush, self.of.facts.expires(session.options, session.kind)
-            way.heap[loc] = SessionState(IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, pool=pool, expire=expire)
+            momentary = session.options.momentary
+            way.heap[loc] = SessionState(
+                IDLE, session.kind, opened=at, maker=session.place, autocommit=saves, autoflush=flushes, momentary=momentary, pool=pool, expire=expire
+            )
         else:
             expire = self.of.facts.expires(session.options, session.kind)
             way.heap[loc] = SessionState(ANY, session.kind, "given", fresh=False, pool=pool, expire=expire)

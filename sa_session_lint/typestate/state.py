@@ -228,7 +228,7 @@ class SessionState(NamedTuple):
     Of a session that a call was handed in the middle of something (`halfway`: with unsaved work, or inside of a block that commits) `ended` is where
     its transaction was ended, and `worked` whether the called function did anything else with it.
     `owner` is who is to close it: the function itself ("here"), perhaps beside somebody it was passed to ("passed"), its block ("with"), others.
-    `autoflush`: a query surely flushes first. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
+    `autoflush`: a query surely flushes first. `momentary`: without a transaction each statement gives its connection back. `pool` is whose connections it takes; `unsure` when the statement failed by which it would have taken one.
     `pending` tells of work that the next flush sends, and by which it may fail; `loaded`, of a session that failed, that its objects are as they were: it was the
     COMMIT that failed, when there was nothing to flush. `expire`: whether a commit expires its objects, None: not known. `swept` is what has happened to the
     objects of a session that a call was handed, where the caller has some. `models` are the classes of which it has given objects since it was opened.
@@ -254,6 +254,7 @@ class SessionState(NamedTuple):
     stored: Place | None = None
     autocommit: bool = False
     autoflush: bool = False
+    momentary: bool = False
     halfway: bool = False
     ended: Place | None = None
     worked: bool = False

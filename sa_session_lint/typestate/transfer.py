@@ -382,7 +382,8 @@ class Transfer(Values):
         found = self.value(Enter(step.value)) if isinstance(value, Handle) and value.kind == "maker" else None
         for each, bound, _ in back:
             if isinstance(bound, Ref) and isinstance(found, Session):
-                each.update(bound.loc, kind=found.kind, autoflush=found.options.autoflush, expire=self.facts.expires(found.options, found.kind))
+                options = found.options
+                each.update(bound.loc, kind=found.kind, autoflush=options.autoflush, momentary=options.momentary, expire=self.facts.expires(options, found.kind))
         for each, bound, manager in back:
             if manager is not None:
                 each.env["with", step.at] = manager

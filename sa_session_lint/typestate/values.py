@@ -222,7 +222,8 @@ class Values:
     def shared(self, value: Session | Registry, place: Place | None) -> SessionState:
         """A session that is not this function's, as the function finds it."""
         pool = self.facts.pool(place) if place is not None else None
-        return SessionState(ANY, value.kind, "ambient", fresh=False, autoflush=value.options.autoflush, pool=pool, expire=self.facts.expires(value.options, value.kind))
+        expire, options = self.facts.expires(value.options, value.kind), value.options
+        return SessionState(ANY, value.kind, "ambient", fresh=False, autoflush=options.autoflush, momentary=options.momentary, pool=pool, expire=expire)
 
     def known(self, loc: Loc, way: Way, state: SessionState) -> Ref:
         if loc not in way.heap:

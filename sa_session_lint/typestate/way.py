@@ -135,7 +135,7 @@ class Way:
         state = self.state(loc)
         self.faults.append(("written", loc, at))
         unsaved = state.unsaved if state.unsaved or state.autocommit else at
-        self.update(loc, txn=BEGUN if state.txn is IDLE else state.txn, fresh=False, unsaved=unsaved, pending=True)
+        self.update(loc, txn=BEGUN if state.txn is IDLE and not state.momentary else state.txn, fresh=False, unsaved=unsaved, pending=True)
 
     def leaves(self, value: Abstract) -> None:
         """The function gives an object away: what it changed last may have been for the eyes of others."""
@@ -253,7 +253,7 @@ class Way:
         if state.is_connection:
             return self._on_connection(loc, operation, at)
         if state.closed is not None and state.txn is not CTXDONE and operation in USES:
-            if state.owner not in {"given", "passed", "stored", "yielded"}:
+            if state.owner not in {"given", "passed", "stored", "yielded"} and not state.momentary:
                 self.faults.append(("use after close", loc, at))
             self.update(loc, closed=None, reopened=at)
             state = self.state(loc)
@@ -362,6 +362,8 @@ Outcome: TypeAlias = "tuple[list[tuple[Way, Abstract]], list[Way]]"
 
 def _arrival(state: SessionState, operation: Operation) -> Arrival:
     """The cell of the table for an operation. A flush of nothing is none: with something pending it begins a transaction, and needs one that is active."""
+    if state.momentary and state.txn in {IDLE, ANY} and operation in {*USES, "flush", "commit"}:
+        return Arrival((state.txn,), (state.txn,))
     if state.pending and state.txn is INACTIVE and operation == "flush":
         return TABLE[INACTIVE, "sql"]
     if state.txn is CTXDONE and operation == "get" and state.expire is False:
@@ -373,6 +375,8 @@ def _arrival(state: SessionState, operation: Operation) -> Arrival:
 
 def _refined(state: SessionState, operation: Operation, after: tuple[Txn, ...], raised: tuple[Txn, ...]) -> tuple[tuple[Txn, ...], tuple[Txn, ...]]:
     """The cells that the rest of the state decides: is there anything to flush, or anything that `get` could find in memory."""
+    if state.momentary and state.txn in {IDLE, ANY}:
+        return after, raised
     if operation == "get" and state.fresh and state.txn in {IDLE, BEGUN}:
         return (CONN,), raised
     if operation in {"sql", "get"} and state.pending and state.autoflush:
