@@ -46,6 +46,7 @@ _SQLITE = re.compile(rb"sqlite(?:\+\w+)?:///")
 _SERVERS = ("postgresql", "postgres", "PostgreSQL", "psycopg2", "psycopg", "asyncpg", "pg8000", "mysql", "MySQL", "pymysql", "aiomysql", "mariadb", "mssql", "pyodbc", "oracle", "cockroachdb")
 _SERVER = re.compile(r"(?i)postgres|psycopg|asyncpg|pg8000|mysql|mariadb|mssql|pyodbc|oracle|cockroach")
 _ASIDE = re.compile(r"""(?<![^\s:])(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3})|(?<![\w"'])#[^\n]*""")
+_SENTENCE = re.compile(r"""(["'])(?=(?:[^"'\n]*?\s){2})(?![^"'\n]*(?:://|=))[^"'\n]*\1""")
 _TEXT = re.compile(r"""(\w+)\s*=\s*f?["']""")
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
@@ -172,8 +173,8 @@ def is_local(index: Index) -> bool:
 
 
 def _speaks_of_server(index: Index, path: str) -> bool:
-    """Whether the code of a file, its comments and docstrings aside, names a database server, and not only in a text that nobody uses."""
-    lines = _ASIDE.sub("", (index.data(path) or b"").decode("utf-8", "replace")).splitlines()
+    """Whether the code of a file, its comments and docstrings aside, names a database server, and not only in a text that nobody uses or a sentence for people to read."""
+    lines = _SENTENCE.sub("", _ASIDE.sub("", (index.data(path) or b"").decode("utf-8", "replace"))).splitlines()
     named = [_TEXT.match(line) for line in lines if _SERVER.search(line)]
     return any(name is None or len(every_mention(index, name[1])) > 1 for name in named)
 
