@@ -148,7 +148,7 @@ def renamed(files: Files) -> Files:
     """Every identifier that the project defines, under a name that says nothing."""
     outlines = {path: outline(path, cst.parse_module(text)) for path, text in files.items() if path.endswith(".py")}
     kept = {part for path in files for part in re.split(r"[/.]", path)} | _METHODS | v.SESSION_CALLS | set(METHODS) | TERMINALS | CONSUMING | v.ENDING_CALLS | v.ROUTE_METHODS
-    kept |= {method for _, method in v.ENQUEUING}
+    kept |= {method for _, method in v.ENQUEUING} | {v.URL_SETTING}
     own: set[str] = set()
     for found in outlines.values():
         own |= _defined(found)

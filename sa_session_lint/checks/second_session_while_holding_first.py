@@ -24,7 +24,7 @@ class SecondSessionWhileHoldingFirst(FlowCheck):
             left = {leak.opened for leak in leaks(each)} if crowded else set()  # what is not given back by mistake is told there
             for met in crowded:
                 at = each.sketch.steps[met.step].at
-                if at not in seen and met.related not in left and not (is_local(self.index) and self.state(met).unsaved is None) and not takes_lock(self.index, self.around, self.file.path):
+                if at not in seen and met.related not in left and not (is_local(self.index, self.state(met).pool) and self.state(met).unsaved is None) and not takes_lock(self.index, self.around, self.file.path):
                     seen.add(at)
                     first = self.note(met.related, "the first session was opened here, or holds its connection during this call")
                     self.report(self.node(met.step), [first, *self.trail(met.step, met.disjunct, met.loc)], name=self.name(met.disjunct, met.loc))

@@ -43,7 +43,7 @@ class WaitCheck(FlowCheck):
     def is_minded(self, met: Met) -> bool:
         """Whether others may have to wait for the connection that is held, or for the rows that were written; what the next flush is to send locks none."""
         state = self.state(met)
-        if (state.unsaved is None or state.pending) and (is_local(self.index) or self.is_alone(met)):
+        if (state.unsaved is None or state.pending) and (is_local(self.index, state.pool) or self.is_alone(met)):
             return False
         return not (is_all_unpooled(self.index) or (state.maker is not None and is_unpooled(self.index, state.maker)))
 

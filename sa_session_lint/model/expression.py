@@ -20,9 +20,10 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An f-string that is not empty, whatever is put in; of that the `parts` that are names, or attributes."""
+    """A text that is not empty, whatever is put into it or put behind its `start`; of that the `parts` that are names, or attributes."""
 
     parts: tuple[Expression, ...] = ()
+    start: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

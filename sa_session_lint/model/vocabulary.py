@@ -337,3 +337,6 @@ STREAMED = frozenset(
 
 BODIES = frozenset({"content", "response"})
 """The names by which they take it."""
+
+URL_SETTING = "SQLALCHEMY_DATABASE_URI"
+"""The setting of Flask that tells Flask-SQLAlchemy its database: https://flask-sqlalchemy.readthedocs.io/en/stable/config/"""

@@ -394,7 +394,10 @@ class _Lowering:
         left, right = self.value(node.left), self.value(node.right)
         if isinstance(node.operator, cst.Multiply) and isinstance(left, Row) and len(left.items) == 1 and not isinstance(left.items[0], (Const, Star)):
             return Series(left.items[0], False, None)  # `[value] * number`
-        return Choice((left, right)) if isinstance(node.operator, cst.BitOr) else reading(left, right)
+        read = reading(left, right)
+        if isinstance(node.operator, cst.Add) and isinstance(left, Const) and isinstance(left.value, str) and left.value:
+            return Text(read.parts if isinstance(read, Reads) else (), left.value)
+        return Choice((left, right)) if isinstance(node.operator, cst.BitOr) else read
 
     def comparison(self, node: cst.Comparison) -> Expression:
         left = self.value(node.left)
@@ -456,7 +459,8 @@ class _Lowering:
     def formatted(self, node: cst.FormattedString) -> Expression:
         parts = [self.value(part.expression) for part in node.parts if isinstance(part, cst.FormattedStringExpression)]
         named = tuple(part for part in parts if isinstance(part, (Name, Attribute, Reads)))
-        return Text(named) if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else reading(*named)
+        start = node.parts[0].value if node.parts and isinstance(node.parts[0], cst.FormattedStringText) else ""
+        return Text(named, start) if any(isinstance(part, cst.FormattedStringText) for part in node.parts) else reading(*named)
 
     def concatenated(self, node: cst.ConcatenatedString) -> Expression:
         left, right = self.value(node.left), self.value(node.right)

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sa_session_lint.model import vocabulary as v
-from sa_session_lint.model.expression import Attribute, Call, Enter, Expression, Name
+from sa_session_lint.model.expression import Attribute, Call, Choice, Const, Enter, Expression, Item, Name, Text, dotted
 from sa_session_lint.model.value import (
     NOTHING,
     UNKNOWN,
@@ -72,8 +72,8 @@ def _pool(index: Index, place: Place) -> Place | None:
             return pool(index, made) if made is not None and made != place else None
         case SessionClass():
             return _bound(index, call, scope, place, None)
-        case External(dotted):
-            return _made(index, v.ROLES.get(dotted, (dotted,))[0], found, scope, call)
+        case External(name):
+            return _made(index, v.ROLES.get(name, (name,))[0], found, scope, call)
     return None
 
 
@@ -86,7 +86,7 @@ def is_unpooled(index: Index, place: Place) -> bool:
     match index.value(call.function, scope, place.path):
         case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place:
             return is_unpooled(index, made)
-        case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
+        case External(name) if v.ROLES.get(name, ("",))[0] == "engine":
             chosen = call.keyword("poolclass")
             value = index.value(chosen, scope, place.path) if chosen is not None else None
             return isinstance(value, External) and value.dotted.endswith((".NullPool", ".StaticPool"))
@@ -157,9 +157,9 @@ def is_roomy(index: Index, path: str) -> bool:
     return False
 
 
-def is_local(index: Index) -> bool:
-    """Whether a project works on SQLite files alone: a URL says so, and neither its code nor what it depends on speaks of another database. Who only
-    reads one holds up nobody: https://www.sqlite.org/lockingv3.html, and the pool of a program that serves one user does not run out."""
+def is_local(index: Index, pool: Place | None) -> bool:
+    """Whether a project works on SQLite files alone: a URL says so, and neither its code nor what it depends on speaks of another database; or the sessions that
+    draw on a pool do. Who only reads one holds up nobody: https://www.sqlite.org/lockingv3.html, and the pool of a program that serves one user does not run out."""
 
     def search() -> bool:
         files = [path for path in index.files_with("sqlite") if not is_aside(path)]
@@ -169,7 +169,43 @@ def is_local(index: Index) -> bool:
         text = declared(index)
         return bool(text) and not _SERVER.search(text)
 
-    return index.once(("local",), search)
+    return index.once(("local",), search) or (pool is not None and index.once(("local", pool), lambda: _is_set_to_file(index, pool)))
+
+
+def _is_set_to_file(index: Index, pool: Place) -> bool:
+    """Whether Flask-SQLAlchemy is set to a SQLite file wherever that is set, and the project depends on no driver of another database.
+    https://flask-sqlalchemy.readthedocs.io/en/stable/config/#flask_sqlalchemy.config.SQLALCHEMY_DATABASE_URI"""
+    found = index.outline(pool.path)
+    call, scope = found.values.get(id(found.nodes[pool.at]), (None, None)) if found is not None else (None, None)
+    made = index.value(call.function, scope, pool.path) if isinstance(call, Call) and scope is not None else UNKNOWN
+    if not isinstance(made, External) or v.ROLES.get(made.dotted, ("",))[0] != "flask-sqlalchemy":
+        return False
+    text = declared(index)
+    urls = [(url, inside) for outline, inside in index.scopes_with(v.URL_SETTING) if not is_aside(outline.path) for url in _settings(inside)]
+    return bool(text) and not _SERVER.search(text) and bool(urls) and all(_is_file(url, inside) for url, inside in urls)
+
+
+def _settings(scope: Scope) -> Iterator[Expression]:
+    """What the URL of the database is set to: by a class or module of settings, in `app.config`, by keyword."""
+    if scope.kind != "function":
+        yield from (binding.value for binding in scope.bindings.get(v.URL_SETTING, ()) if binding.how == "=")
+    yield from (store.value for store in scope.stores if isinstance(store.target, Item) and store.target.key == Const(v.URL_SETTING))
+    yield from (url for call in scope.calls if (url := call.keyword(v.URL_SETTING)) is not None)
+
+
+def _is_file(url: Expression, scope: Scope, depth: int = 3) -> bool:
+    """Whether a URL is that of a SQLite file, unless somebody sets up another one outside of the project."""
+    match url:
+        case Const(str() as text) | Text(start=text) if text:
+            return text.startswith("sqlite")
+        case Call(function, (_, otherwise)) if dotted(function) in {"os.getenv", "os.environ.get", "getenv", "environ.get"}:
+            return _is_file(otherwise, scope, depth)
+        case Choice(options):
+            return any(_is_file(option, scope, depth) for option in options)
+        case Name(name) if depth:
+            values = next((around.bindings[name] for around in scope.enclosing() if name in around.bindings), ())
+            return any(_is_file(binding.value, scope, depth - 1) for binding in values)
+    return False
 
 
 def _speaks_of_server(index: Index, path: str) -> bool:

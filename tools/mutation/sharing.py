@@ -57,7 +57,7 @@ def _is_alone(f: Body) -> bool:
 
 def wait_within(f: Body) -> Made:
     """A wait is no mistake for certain where a project works on SQLite files alone, nor where a process does one thing at a time."""
-    for held in f.held if not is_local(f.index) and not _is_alone(f) else ():
+    for held in f.held if not is_local(f.index, None) and not _is_alone(f) else ():
         for text in WAITS_OF_COROUTINES if f.function.asynchronous else WAITS:
             for swaps in _then(f, held, text):
                 yield "session-held-across-slow-call", swaps
