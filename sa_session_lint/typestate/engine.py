@@ -88,9 +88,10 @@ class Engine:
                     kinds = crowds.setdefault(to, set())
                     if not kinds:
                         kinds.update(way.outline() for way in ways)
-                    if disjunct.outline() in kinds:
+                    outline = disjunct.outline()
+                    if outline in kinds:
                         continue  # one like it goes on already
-                    kinds.add(disjunct.outline())
+                    kinds.add(outline)
                 if len(ways) >= DISJUNCTS and to > ABANDONED:
                     found.coarse = True
                     continue

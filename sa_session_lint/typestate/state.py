@@ -274,7 +274,10 @@ class SessionState(NamedTuple):
 
     def outline(self) -> SessionState:
         """The state without what only tells where something happened, and whether it did before."""
-        poisoned, closed = (None if place is None else PLACE for place in (self.poisoned, self.closed))
+        poisoned = None if self.poisoned is None else PLACE
+        closed = None if self.closed is None else PLACE
+        if poisoned is self.poisoned and closed is self.closed and not (self.given_back or self.saved or self.unsure):
+            return self
         return self._replace(poisoned=poisoned, closed=closed, given_back=False, saved=False, unsure=False)
 
     @property
@@ -304,7 +307,10 @@ class Disjunct(NamedTuple):
 
     def outline(self) -> Disjunct:
         """The way without what only tells where something happened, and whether it did before."""
-        return self._replace(heap=Frozen((loc, state.outline()) for loc, state in self.heap))
+        outlines = {loc: state.outline() for loc, state in self.heap}
+        if all(outlines[loc] is state for loc, state in self.heap):
+            return self
+        return Disjunct(self.env, Frozen(outlines.items()), self.conditions, self.raising)
 
 
 def holding(heap: Mapping[Loc, SessionState]) -> list[Loc]:

@@ -122,7 +122,7 @@ FAULTS = tuple(
         ("a transaction's block that fails", f"{BLOCKS}.ended", "way.undoes(loc, state, at)", "pass"),
         ("a savepoint's block", f"{BLOCKS}.ended", '"forget" if lost else "sql"', '"forget" if lost else "none"'),
         ("a savepoint's block that fails", f"{BLOCKS}.ended", '"forget" if lost else "sql"', '"sql"'),
-        ("some ways only", "typestate.followed:certain", "met.kind in CERTAIN and len(meeting)", "False and len(meeting)"),
+        ("some ways only", "typestate.followed:_certain", "met.kind in CERTAIN and len(meeting)", "False and len(meeting)"),
         ("the first turn of a loop", "typestate.followed:_comes_round", "if not turns(found, met):", "if True:"),
         ("sessions that keep", "project.tracking:ProjectFacts.expires", "return expires(self.index, options, kind)", "return True"),
         ("what a lambda reads", f"{INSTANCES}.captured", 'swept(held, "forget", PLACE)', "held"),
