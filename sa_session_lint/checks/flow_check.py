@@ -130,7 +130,7 @@ class FlowCheck(Check):
     def is_spared(self, leak: Leak) -> bool:
         """Whether what is not given back belongs to whoever has lent it, or comes of an engine for whose connections nobody waits."""
         made = leak.state.maker or leak.opened
-        return is_lent(self.index, made) or any(is_private(self.index, each) for each in {made, leak.opened}) or (leak.state.is_connection and is_unpooled(self.index, leak.opened))
+        return is_lent(self.index, made) or is_private(self.index, leak.opened) or (leak.state.is_connection and is_unpooled(self.index, leak.opened))
 
     def unclosed(self, leak: Leak) -> None:
         """Report a leak where it was opened."""

@@ -299,6 +299,9 @@ PLAIN_DATA = frozenset({"pydantic", "abc", "enum", "typing", "typing_extensions"
 MAPPED_BASES = frozenset({"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta", "sqlalchemy.ext.asyncio.AsyncAttrs", "builtins.object"})
 """Bases of mapped classes that bring no attribute which a constructor takes."""
 
+DRIVER_ERRORS = frozenset({"DatabaseError", "IntegrityError", "OperationalError", "DataError", "InternalError", "ProgrammingError", "InterfaceError"})
+"""What `StatementError` and `DBAPIError` are caught for as well."""
+
 SQL_ERRORS = frozenset({"SQLAlchemyError"})
 """Exceptions of which every error of a flush is one."""
 

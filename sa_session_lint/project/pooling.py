@@ -27,6 +27,7 @@ from sa_session_lint.model.value import (
     Method,
     Place,
     Registry,
+    Session,
     SessionClass,
 )
 from sa_session_lint.project.loading import declared
@@ -104,7 +105,9 @@ def is_private(index: Index, place: Place) -> bool:
         return False
     match index.value(call.function, scope, place.path):
         case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place and call.keyword("bind") is None:
-            return is_private(index, made)
+            return _is_own(call.function, scope) and is_private(index, made)
+        case Function() if isinstance(given := index.value(call, scope, place.path), Session):
+            return given.place is not None and given.place != place and is_private(index, given.place)
         case External(dotted) if v.ROLES.get(dotted, ("",))[0] == "engine":
             return not lasts(index, found, scope, call)
         case External(dotted) if v.ROLES.get(dotted, ("",))[0] in {"maker", "registry"} and lasts(index, found, scope, call):
@@ -117,6 +120,12 @@ def is_private(index: Index, place: Place) -> bool:
                 isinstance(made, (Engine, Maker)) and made.place is not None and made.place != place and is_private(index, made.place) for made in makers
             )
     return False
+
+
+def _is_own(function: Expression, scope: Scope) -> bool:
+    """Whether what is called, or its owner, was made by the function that calls it: `engine.connect()`, where that holds `engine`, `connect(url)()`."""
+    owner = function.value if isinstance(function, Attribute) else function
+    return isinstance(owner, Call) or (isinstance(owner, Name) and bool(_values(owner, scope)))
 
 
 def _values(expression: Expression, scope: Scope) -> Sequence[Expression]:

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from sa_session_lint.model.expression import Call, Expression
 from sa_session_lint.model.protocol import ANY, CONN, IDLE, Txn
 from sa_session_lint.model.value import Class, Function, Place
+from sa_session_lint.model.vocabulary import DRIVER_ERRORS, FLUSH_ERRORS, PENDING_ERRORS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -288,6 +289,24 @@ class SessionState(NamedTuple):
 UNKNOWN_STATE = SessionState(ANY, owner="given", fresh=False)
 
 
+def is_sql(raising: str | None) -> bool:
+    """Whether the exception on its way is one of SQLAlchemy."""
+    return raising is not None and raising.partition(" ")[0] == "sql"
+
+
+def spared(raising: str | None) -> frozenset[str]:
+    """What the exception on its way is not: a handler for that has let it pass."""
+    return frozenset(raising.split()[1:]) if raising is not None else frozenset()
+
+
+def sparing(raising: str | None, names: Iterable[str]) -> str | None:
+    """The exception on its way, when a handler for these has let it pass."""
+    past = FLUSH_ERRORS.intersection(names) - PENDING_ERRORS
+    if not past.isdisjoint({"StatementError", "DBAPIError"}):
+        past |= DRIVER_ERRORS
+    return " ".join((raising.split()[0], *sorted(past | spared(raising)))) if raising is not None and past else raising
+
+
 class Condition(NamedTuple):
     """A test that may come again: of an expression, or of some text; `names` are what it depends on."""
 
@@ -298,7 +317,8 @@ class Condition(NamedTuple):
 
 
 class Disjunct(NamedTuple):
-    """One way to a step. `env` by name, by number of a call for what an expression has given so far; `raising` what kind of exception is on its way."""
+    """One way to a step. `env` by name, by number of a call for what an expression has given so far; `raising` what kind of exception is on its way: "other", or "sql" and
+    what kinds of those it is not."""
 
     env: Frozen[object, Abstract] = NO_ENV
     heap: Frozen[Loc, SessionState] = NO_HEAP

@@ -54,9 +54,12 @@ from sa_session_lint.typestate.state import (
     SessionState,
     Some,
     each_of,
+    is_sql,
     locs_in,
     objects_in,
     plain,
+    spared,
+    sparing,
 )
 from sa_session_lint.typestate.values import Values
 from sa_session_lint.typestate.way import Way
@@ -65,6 +68,9 @@ if TYPE_CHECKING:
     from sa_session_lint.typestate.engine import Engine
 
 Arrivals = Iterator[tuple[int, Way]]
+
+
+_NONE = Known(None)
 
 
 class Transfer(Values):
@@ -115,6 +121,11 @@ class Transfer(Values):
                     way.update(loc, stored=None)
                 if state.kept and self.may_wait(step, way):
                     way.update(loc, lent=None, kept=False)
+        if any(way.env.get(name) == _NONE and attribute != "__str__" for name, attribute in self.reads(step)):
+            way.clear()
+            way.raising = "other"  # None has no attributes
+            yield step.error or step.misuse or RAISED, way
+            return
         if (expired := self.expired(step, way)) is not None:
             loc, sure = expired
             if sure:
@@ -180,8 +191,8 @@ class Transfer(Values):
                 if step.error is not None:
                     yield step.error, way
             case "catch":
-                if way.raising != "sql" or not v.FLUSH_ERRORS.isdisjoint(step.names):
-                    error = Caught(way.raising == "sql")
+                if not is_sql(way.raising) or not (v.FLUSH_ERRORS & {*step.names}) <= spared(way.raising):
+                    error = Caught(is_sql(way.raising))
                     way.raising = None
                     way.clear()
                     for target, _ in step.targets:
@@ -481,7 +492,12 @@ class Transfer(Values):
         """Towards the handlers, and past them unless one of them surely catches this."""
         for to in step.next:
             yield to, way.copy()
-        if step.error is not None and not (way.raising == "sql" and set(step.names) & v.SQL_ERRORS):
+            handler = self.sketch.steps.get(to)
+            if is_sql(way.raising) and handler is not None and handler.op == "catch":
+                if not v.SQL_ERRORS.isdisjoint(handler.names):
+                    return  # all that is of SQLAlchemy ends here
+                way.raising = sparing(way.raising, handler.names)
+        if step.error is not None and not (is_sql(way.raising) and set(step.names) & v.SQL_ERRORS):
             yield step.error, way
         elif step.base is not None:
             yield step.base, way
