@@ -6,7 +6,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.flow.graph import RETURNED
 from sa_session_lint.typestate.followed import Met
 from sa_session_lint.typestate.sketch import ENDS
-from sa_session_lint.typestate.trail import reachable
+from sa_session_lint.typestate.trail import reachable, state_of
 
 
 class SessionUseAfterClose(FlowCheck):
@@ -14,6 +14,9 @@ class SessionUseAfterClose(FlowCheck):
     kinds = frozenset({"use after close"})
 
     def fault(self, met: Met) -> None:
+        known = state_of(met.disjunct, met.loc)
+        if known is not None and known.closed is None:
+            return  # the function that is called here closes it
         ends = (RETURNED,) if RETURNED in reachable(self.found.sketch, met.step) else ENDS
         if all(state.reopened is None for end in ends for way in self.found.ends(end) for loc, state in way.heap if loc == met.loc):
             return  # whoever uses it closes it again
