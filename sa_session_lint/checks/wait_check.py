@@ -9,7 +9,7 @@ from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
 from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_roomy, is_unpooled, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
-from sa_session_lint.project.slowness import is_long, is_passed
+from sa_session_lint.project.slowness import is_brief, is_long, is_passed
 from sa_session_lint.project.tracking import engine_of, followed
 from sa_session_lint.typestate.followed import Followed, Met
 from sa_session_lint.typestate.sketch import SketchStep
@@ -59,6 +59,8 @@ class WaitCheck(FlowCheck):
 
     def calls_long(self, met: Met) -> bool:
         value = self.found.sketch.steps[met.step].value
+        if value is not None and self.state(met).unsaved is None and is_brief(self.index, value, self.around, self.file.path):
+            return False
         return value is not None and is_long(self.index, value, self.around, self.file.path, again=not self.is_spare(met))
 
     def is_spare(self, met: Met) -> bool:

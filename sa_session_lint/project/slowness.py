@@ -138,6 +138,16 @@ def is_passed(index: Index, place: Place) -> bool:
     return _is_sure(found, scope, lambda step: step.node is node or (isinstance(step.node, cst.Await) and step.node.expression is node))
 
 
+def is_brief(index: Index, expression: Expression, scope: Scope, path: str) -> bool:
+    """Whether what waits is a sleep of less than five seconds."""
+    call = expression.value if isinstance(expression, Await) else expression
+    value = index.value(call.function, scope, path) if isinstance(call, Call) and call.arguments else UNKNOWN
+    if not isinstance(call, Call) or not isinstance(value, External) or value.dotted.rpartition(".")[2] != "sleep":
+        return False
+    pause = index.value(call.arguments[0], scope, path)
+    return isinstance(pause, Constant) and isinstance(pause.value, (int, float)) and pause.value < 5
+
+
 def is_long(index: Index, expression: Expression, scope: Scope, path: str, again: bool = True, frames: int = FRAMES) -> bool:
     """Whether what waits does so for seconds or more: for a language model, a child process, the clock, a download, or, with `again`, for one answer after the other."""
     match expression:
