@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
+from sa_session_lint.project.local import is_local
 from sa_session_lint.project.nesting import surrounded
-from sa_session_lint.project.pooling import is_local, is_roomy, takes_lock
+from sa_session_lint.project.pooling import is_roomy, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.project.usage import caller_at
 from sa_session_lint.typestate.followed import Followed

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from sa_session_lint.checks.flow_check import FlowCheck
 from sa_session_lint.model.value import Place
-from sa_session_lint.project.pooling import is_all_unpooled, is_local, is_roomy, is_unpooled, takes_lock
+from sa_session_lint.project.local import is_local
+from sa_session_lint.project.pooling import is_all_unpooled, is_roomy, is_unpooled, takes_lock
 from sa_session_lint.project.reach import runs_by_itself
 from sa_session_lint.project.slowness import is_brief, is_long, is_passed
 from sa_session_lint.project.tracking import engine_of, followed

@@ -11,8 +11,9 @@ import libcst as cst
 from mutation.function import Body, Held
 from mutation.reading import DIRECT, ENDINGS, QUIET, Made, Swaps, action, below, called, calls, code, mentions, runs, statement, statements, works
 from sa_session_lint.model.value import Session
+from sa_session_lint.project.local import is_local
 from sa_session_lint.project.modules import is_aside
-from sa_session_lint.project.pooling import is_local, is_roomy
+from sa_session_lint.project.pooling import is_roomy
 from sa_session_lint.project.reach import runs_by_itself
 
 UNPOOLED = ("NullPool", "StaticPool", "SingletonThreadPool", ":memory:", 'sqlite://"', "max_overflow=-1")
