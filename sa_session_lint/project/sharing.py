@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from sa_session_lint.model.expression import Attribute, Call, Expression, Name, dotted
-from sa_session_lint.model.protocol import WORKING
+from sa_session_lint.model.protocol import SUSPENDING, WORKING
 from sa_session_lint.model.value import Function, Made, Manager, Session
 from sa_session_lint.project.outline import Outline, Scope
 from sa_session_lint.walk import children
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 _DEPTH = 4
 
 
-def uses(index: Index, function: Function, name: str, depth: int = _DEPTH) -> bool:
-    """Whether a function, or one that it hands `name` on to, calls a method of the session that goes by `name` there, outside of any lock."""
-    return not WORKING.isdisjoint(called_on(index, function, name, depth))
+def uses(index: Index, function: Function, name: str, suspending: bool = False) -> bool:
+    """Whether a function, or one that it hands `name` on to, calls a method of the session that goes by `name` there, outside of any lock; when `suspending`, one
+    during which the event loop runs others."""
+    return not (SUSPENDING if suspending else WORKING).isdisjoint(called_on(index, function, name))
 
 
 def called_on(index: Index, function: Function, name: str, depth: int = _DEPTH) -> frozenset[str]:

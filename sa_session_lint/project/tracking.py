@@ -144,9 +144,9 @@ class ProjectFacts:
     def pool(self, opened: Place) -> Place | None:
         return pool(self.index, opened)
 
-    def uses(self, function: Function, name: str) -> bool:
+    def uses(self, function: Function, name: str, suspending: bool) -> bool:
         scope = self.scope(function)
-        return scope is not None and all(self.is_transparent(d, scope, function.path) for d in scope.decorators) and uses(self.index, function, name)
+        return scope is not None and all(self.is_transparent(d, scope, function.path) for d in scope.decorators) and uses(self.index, function, name, suspending)
 
     def shares(self, function: Function, name: str, model: Class | None, expired: bool) -> bool:
         return any(

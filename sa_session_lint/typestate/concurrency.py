@@ -114,10 +114,10 @@ class Concurrency:
             names = self.of.facts.parameters(function)
             given = [*zip(names, work.positional, strict=False), *((key, (value, held)) for key, value, held in work.keywords)]
             for name, (expression, value) in given:
-                if isinstance(value, Ref) and not self.is_registry(expression) and self.of.facts.uses(function, name):
+                if isinstance(value, Ref) and not self.is_registry(expression) and self.of.facts.uses(function, name, way.state(value.loc).kind == "async"):
                     found.append(value.loc)
                 elif isinstance(value, Record):
-                    found += self.fields_used(function, name, value)
+                    found += self.fields_used(function, name, value, way)
         return tuple(Ref(loc) for loc in dict.fromkeys(found))
 
     def called(self, function: Expression, way: Way) -> Value:
@@ -129,9 +129,10 @@ class Concurrency:
                 return replace(method, receiver=Class(owner.path, owner.qualname)) if method is not None else self.of.value(function)
         return self.of.value(function)
 
-    def fields_used(self, function: Function, name: str, record: Record) -> list[Loc]:
+    def fields_used(self, function: Function, name: str, record: Record, way: Way) -> list[Loc]:
         """The sessions in an object's fields that a function surely uses."""
-        return [held.loc for field, held in record.fields if isinstance(held, Ref) and self.of.facts.uses(function, f"{name}.{field}")]
+        held = ((field, held) for field, held in record.fields if isinstance(held, Ref))
+        return [ref.loc for field, ref in held if self.of.facts.uses(function, f"{name}.{field}", way.state(ref.loc).kind == "async")]
 
     def own_used(self, expression: Expression, function: Function, way: Way) -> Iterator[Loc]:
         """The sessions in the fields of this method's own object that another method of it, `self.load`, surely uses."""
@@ -141,7 +142,10 @@ class Concurrency:
         owner = Class(self.of.path, self.of.sketch.function.qualname.rpartition(".")[0])
         for field in sorted(self.of.facts.fields(function)):
             held = Attribute(Name(me), field)
-            if isinstance(self.of.value(held), Session) and self.of.facts.method(owner, field) is None and self.of.facts.uses(function, f"{other}.{field}"):
+            session = self.of.value(held)
+            if not isinstance(session, Session) or self.of.facts.method(owner, field) is not None:
+                continue
+            if self.of.facts.uses(function, f"{other}.{field}", session.kind == "async"):
                 ref = self.of.evaluate(held, way)
                 if isinstance(ref, Ref):
                     yield ref.loc
@@ -152,7 +156,7 @@ class Concurrency:
 
     # -- callables that take sessions along ---------------------------------------------------------------------------
 
-    def method(self, owner: Abstract, expression: Attribute) -> Bound | None:
+    def method(self, owner: Abstract, expression: Attribute, way: Way) -> Bound | None:
         """A method of a session, or of an object that holds one, that is not called yet."""
         if isinstance(owner, Ref):
             return Bound((owner,), (owner,) if expression.name in WORKING and not self.is_registry(expression.value) else ())
@@ -160,7 +164,7 @@ class Concurrency:
             method = self.of.facts.method(Class(owner.path, owner.qualname), expression.name)
             me = self.of.facts.receiver(method) if method is not None else None
             if method is not None and me is not None and locs_in(owner):
-                return Bound((owner,), tuple(Ref(loc) for loc in self.fields_used(method, me, owner)))
+                return Bound((owner,), tuple(Ref(loc) for loc in self.fields_used(method, me, owner, way)))
         return None
 
     def closure(self, name: str, way: Way) -> Bound | None:
@@ -169,7 +173,7 @@ class Concurrency:
         if not held:
             return None
         function = self.of.value(Name(name))
-        used = [value for each, value in held if isinstance(value, Ref) and isinstance(function, Function) and self.of.facts.uses(function, each)]
+        used = [value for each, value in held if isinstance(value, Ref) and isinstance(function, Function) and self.of.facts.uses(function, each, way.state(value.loc).kind == "async")]
         return Bound(tuple(value for _, value in held), tuple(value for value in used if isinstance(value, Ref)))
 
     def function(self, body: Expression, way: Way) -> Bound | None:
@@ -181,7 +185,7 @@ class Concurrency:
         used: dict[Ref, None] = {}
         for call in calls:
             if isinstance(call.function, Attribute):
-                bound = self.method(self.of.evaluate(call.function.value, way), call.function)
+                bound = self.method(self.of.evaluate(call.function.value, way), call.function, way)
                 used.update(dict.fromkeys(bound.used if bound is not None else ()))
             arguments = tuple(self.of.evaluate(a, way) for a in (*call.arguments, *(value for _, value in call.keywords)))
             used.update(dict.fromkeys(self.used(self.work(Call(call.function, (call.function, *call.arguments), call.keywords, call.at), (None, *arguments), _DIRECT), way)))
@@ -302,7 +306,7 @@ class Concurrency:
         name = self.of.facts.receiver(run) if run is not None else None
         if run is None or name is None:
             return me
-        return Job(tuple(Ref(loc) for loc in self.fields_used(run, name, me)), at)
+        return Job(tuple(Ref(loc) for loc in self.fields_used(run, name, me, way)), at)
 
     def in_pool(self, kind: str, name: str, call: Call, arguments: tuple[Abstract, ...], way: Way) -> Outcome:
         """A method of a pool of threads or processes, or of one thread."""

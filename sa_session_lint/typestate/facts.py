@@ -91,8 +91,8 @@ class Facts(Protocol):
         """The engine whose pool the session or connection made by a call draws on, if others may have to wait for it; its maker where that is not visible."""
         ...
 
-    def uses(self, function: Function, name: str) -> bool:
-        """Whether a function surely works with the session that goes by `name` in it, outside of any lock."""
+    def uses(self, function: Function, name: str, suspending: bool) -> bool:
+        """Whether a function surely works with the session that goes by `name` in it, outside of any lock; when `suspending`, so that other tasks have a turn."""
         ...
 
     def shares(self, function: Function, name: str, model: Class | None, expired: bool) -> bool:

@@ -161,7 +161,7 @@ class Values:
         match owner:
             case Record(_, _, fields):
                 held = next((value for field, value in fields if field == expression.name), None)
-                return self.concurrency.method(owner, expression) if held is None else held
+                return self.concurrency.method(owner, expression, way) if held is None else held
             case Ref(loc) if expression.name == "is_active":
                 txn = way.state(loc).txn
                 return None if txn is ANY else Known(txn is not INACTIVE)
@@ -170,7 +170,7 @@ class Values:
             case Ref():
                 if expression.name in {"sync_session", "bind", "info"}:
                     return owner if expression.name == "sync_session" else None
-                return self.concurrency.method(owner, expression)
+                return self.concurrency.method(owner, expression, way)
             case Rows():
                 return owner if expression.name == "t" else None  # `result.t` is the result; who reads another one takes it for an object
             case Object(first=Class() as first) if expression.name == first.qualname.rpartition(".")[2]:  # `row.User`
