@@ -121,9 +121,9 @@ class FlowCheck(Check):
         function = self.found.sketch.function
 
         def search() -> tuple[Leak, ...]:
-            if is_batch(self.index) and not goes_on(self.file.outline, self.around):
-                return ()
-            return tuple(leak for leak in leaks(self.found) if not self.is_spared(leak))
+            left = tuple(leak for leak in leaks(self.found) if not self.is_spared(leak))
+            ends = bool(left) and is_batch(self.index) and not goes_on(self.file.outline, self.around)
+            return () if ends else left
 
         return self.index.once(("leaks", function.path, function.qualname), search)
 

@@ -343,3 +343,17 @@ BODIES = frozenset({"content", "response"})
 
 URL_SETTING = "SQLALCHEMY_DATABASE_URI"
 """The setting of Flask that tells Flask-SQLAlchemy its database: https://flask-sqlalchemy.readthedocs.io/en/stable/config/"""
+
+SERVED_BY_THREADS = ("flask", "django", "pyramid", "bottle", "cherrypy", "falcon", "streamlit")
+"""Packages whose programs serve few requests at a time for each process, one in a thread."""
+SERVED_BY_LOOPS = ("fastapi", "starlette", "litestar", "quart", "sanic", "aiohttp", "tornado")
+"""Packages whose programs serve many at a time, in an event loop."""
+LASTING = (
+    *SERVED_BY_THREADS, *SERVED_BY_LOOPS, "twisted", "connexion", "strawberry", "gradio", "dash", "celery", "rq", "dramatiq", "arq", "huey", "kombu", "pika", "aio_pika",
+    "kafka", "aiokafka", "faust", "paho", "zmq", "websockets", "grpc", "nameko", "socketserver", "http.server", "wsgiref", "aiogram", "telegram", "telebot", "discord",
+    "disnake", "nextcord", "hikari", "pyrogram", "telethon", "slack_bolt", "nonebot", "apscheduler", "schedule", "threading", "_thread", "concurrent", "PyQt5", "PyQt6",
+    "PySide2", "PySide6", "qgis", "wx", "tkinter", "gi", "kivy", "uvicorn", "gunicorn", "waitress", "oslo_service", "cotyledon",
+)  # fmt: skip
+"""Packages of programs that go on: servers, workers, bots, schedulers, threads, windows."""
+ENDING_PROGRAMS = ("argparse", "optparse", "getopt", "click", "typer", "docopt", "fire", "airflow", "luigi", "prefect", "dagster")
+"""Packages of programs that end: commands and the steps of pipelines."""

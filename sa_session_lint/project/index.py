@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from sa_session_lint.finding import Failure
 from sa_session_lint.model.expression import Call, Expression
 from sa_session_lint.model.settings import Settings
-from sa_session_lint.model.value import NOTHING, Value
+from sa_session_lint.model.value import NOTHING, Place, Value
 from sa_session_lint.project.environment import Environment, Pins
 from sa_session_lint.project.evaluate import Member, Result, called, entered, evaluate
 from sa_session_lint.project.lowering import outline
@@ -109,6 +109,12 @@ class Index:
         if found is not None:
             self.consulted.add(path)
         return found
+
+    def call_at(self, place: Place) -> tuple[Outline, Scope, Call] | None:
+        """The call at a place, with the scope that it stands in; None where there is none."""
+        found = self.outline(place.path)
+        lowered = found.values.get(id(found.nodes[place.at])) if found is not None else None
+        return (found, lowered[1], lowered[0]) if found is not None and lowered is not None and isinstance(lowered[0], Call) else None
 
     # -- answers ------------------------------------------------------------------------------------------------------
 

@@ -43,9 +43,8 @@ def is_local(index: Index, pool: Place | None) -> bool:
 def _is_set_to_file(index: Index, pool: Place) -> bool:
     """Whether Flask-SQLAlchemy is set to a SQLite file wherever that is set, and the project depends on no driver of another database.
     https://flask-sqlalchemy.readthedocs.io/en/stable/config/#flask_sqlalchemy.config.SQLALCHEMY_DATABASE_URI"""
-    found = index.outline(pool.path)
-    call, scope = found.values.get(id(found.nodes[pool.at]), (None, None)) if found is not None else (None, None)
-    made = index.value(call.function, scope, pool.path) if isinstance(call, Call) and scope is not None else UNKNOWN
+    there = index.call_at(pool)
+    made = index.value(there[2].function, there[1], pool.path) if there is not None else UNKNOWN
     if not isinstance(made, External) or v.ROLES.get(made.dotted, ("",))[0] != "flask-sqlalchemy":
         return False
     text = declared(index)

@@ -258,9 +258,8 @@ def _is_plain_base(index: Index, value: Value) -> bool:
 
 
 def _is_made_plainly(index: Index, place: Place) -> bool:
-    found = index.outline(place.path)
-    call = found.values.get(id(found.nodes[place.at]), (None, None))[0] if found is not None else None
-    return isinstance(call, Call) and not any(name in {None, "cls", "constructor", "metaclass", "model_class"} for name, _ in call.keywords)
+    there = index.call_at(place)
+    return there is not None and not any(name in {None, "cls", "constructor", "metaclass", "model_class"} for name, _ in there[2].keywords)
 
 
 def _is_given_later(index: Index, model: Class, name: str) -> bool:

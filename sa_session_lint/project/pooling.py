@@ -44,10 +44,8 @@ _LOCK_IN = re.compile(rb"(?i)with_for_update|advisory_lock|\bget_lock\(|sp_getap
 _MEMORY = re.compile(r"sqlite[^:]*://(/?(\?|$)|.*(:memory:|mode=memory))")
 
 
-_WSGI = ("flask", "django", "pyramid", "bottle", "cherrypy", "falcon", "streamlit")
-_ASGI = ("fastapi", "starlette", "litestar", "quart", "sanic", "aiohttp", "tornado")
-_SYNCHRONOUS = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_WSGI).encode() + rb")\b")
-_CONCURRENT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(_ASGI).encode() + rb")\b")
+_SYNCHRONOUS = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(v.SERVED_BY_THREADS).encode() + rb")\b")
+_CONCURRENT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(v.SERVED_BY_LOOPS).encode() + rb")\b")
 
 
 def pool(index: Index, place: Place) -> Place | None:
@@ -56,10 +54,10 @@ def pool(index: Index, place: Place) -> Place | None:
 
 
 def _pool(index: Index, place: Place) -> Place | None:
-    found = index.outline(place.path)
-    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
-    if found is None or scope is None or not isinstance(call, Call):
+    there = index.call_at(place)
+    if there is None:
         return None
+    found, scope, call = there
     match index.value(call.function, scope, place.path):
         case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)):
             return pool(index, made) if made is not None and made != place else None
@@ -72,10 +70,10 @@ def _pool(index: Index, place: Place) -> Place | None:
 
 def is_unpooled(index: Index, place: Place) -> bool:
     """Whether what the call at a place makes draws on an engine for whose connections nobody waits: `create_engine(url, poolclass=NullPool)`."""
-    found = index.outline(place.path)
-    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
-    if scope is None or not isinstance(call, Call):
+    there = index.call_at(place)
+    if there is None:
         return False
+    _, scope, call = there
     match index.value(call.function, scope, place.path):
         case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place:
             return is_unpooled(index, made)
@@ -91,10 +89,10 @@ def is_unpooled(index: Index, place: Place) -> bool:
 def is_private(index: Index, place: Place) -> bool:
     """Whether what the call at a place makes draws on an engine that is made with it, and goes with it: `sessionmaker(bind=create_engine(url))()`. Nobody else waits for
     a connection of its pool; that nobody disposes of it is another mistake."""
-    found = index.outline(place.path)
-    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
-    if found is None or scope is None or not isinstance(call, Call):
+    there = index.call_at(place)
+    if there is None:
         return False
+    found, scope, call = there
     match index.value(call.function, scope, place.path):
         case Maker(place=made) | Registry(place=made) | Method(Maker(place=made) | Engine(place=made)) if made is not None and made != place and call.keyword("bind") is None:
             return _is_own(call.function, scope) and is_private(index, made)
@@ -147,8 +145,8 @@ def is_roomy(index: Index, path: str) -> bool:
     def importing(pattern: re.Pattern[bytes], words: Iterable[str]) -> list[str]:
         return [file for word in words for file in index.files_with(word) if not is_aside(file) and pattern.search(index.data(file) or b"")]
 
-    few = index.once(("wsgi",), lambda: importing(_SYNCHRONOUS, _WSGI))
-    many = index.once(("asgi",), lambda: importing(_CONCURRENT, _ASGI))
+    few = index.once(("wsgi",), lambda: importing(_SYNCHRONOUS, v.SERVED_BY_THREADS))
+    many = index.once(("asgi",), lambda: importing(_CONCURRENT, v.SERVED_BY_LOOPS))
     folder = path
     while folder:
         folder = folder.rpartition("/")[0]
@@ -160,10 +158,10 @@ def is_roomy(index: Index, path: str) -> bool:
 
 def is_lent(index: Index, place: Place) -> bool:
     """Whether the session or maker that a call makes is bound to a connection: it is for whoever has opened that to give it back."""
-    found = index.outline(place.path)
-    call, scope = found.values.get(id(found.nodes[place.at]), (None, None)) if found is not None else (None, None)
-    if scope is None or not isinstance(call, Call):
+    there = index.call_at(place)
+    if there is None:
         return False
+    _, scope, call = there
     value = index.value(call.function, scope, place.path)
     if isinstance(value, Maker) and value.place is not None and value.place != place:
         return is_lent(index, value.place)
@@ -200,9 +198,8 @@ def _bound(index: Index, call: Call, scope: Scope, place: Place, otherwise: Plac
     bind = call.keyword("bind") or (call.arguments[0] if call.arguments else None)
     value = index.value(bind, scope, place.path) if bind is not None else NOTHING
     if isinstance(value, Engine):
-        found = index.outline(value.place.path)
-        made, around = found.values.get(id(found.nodes[value.place.at]), (None, None)) if found is not None else (None, None)
-        if found is None or around is None or not isinstance(made, Call) or not _may_run_out(index, made, around, found.path):
+        there = index.call_at(value.place)
+        if there is None or not _may_run_out(index, there[2], there[1], value.place.path):
             return None
         return pool(index, value.place) or otherwise
     is_hidden = value is NOTHING or isinstance(value, Made) or (value is UNKNOWN and bind is not None and not is_connection(index, bind, scope, place.path))

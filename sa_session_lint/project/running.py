@@ -25,16 +25,9 @@ if TYPE_CHECKING:
 
 _OF_ARGUMENTS = frozenset({"argparse", "optparse", "getopt"})
 _PLAIN = frozenset({"property", "setter", "staticmethod", "classmethod", "abstractmethod", "dataclass", "contextmanager", "override", "cached_property", "lru_cache", "cache"})
-_BATCH = re.compile(
-    rb"(?m)^if __name__ ==|^[ \t]*(?:from|import)[ \t]+(?:argparse|optparse|getopt|click|typer|docopt|fire|airflow|luigi|prefect|dagster)\b"
-)
-_SERVES = re.compile(
-    rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:flask|fastapi|django|starlette|litestar|quart|sanic|aiohttp|tornado|pyramid|bottle|cherrypy|falcon|twisted|connexion|strawberry"
-    rb"|streamlit|gradio|dash|celery|rq|dramatiq|arq|huey|kombu|pika|aio_pika|kafka|aiokafka|faust|paho|zmq|websockets|grpc|nameko|socketserver|http\.server|wsgiref"
-    rb"|aiogram|telegram|telebot|discord|disnake|nextcord|hikari|pyrogram|telethon|slack_bolt|nonebot|apscheduler|schedule|threading|_thread|concurrent"
-    rb"|PyQt\d|PySide\d|qgis|wx|tkinter|gi|kivy|uvicorn|gunicorn|waitress|oslo_service|cotyledon)\b"
-)
-_POLLS = re.compile(rb"\bwhile[ \t]*\(?(?:True|1)\)?[ \t]*:[^\0]*\bsleep\(")
+_BATCH = re.compile(rb"(?m)^if __name__ ==|^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(v.ENDING_PROGRAMS).encode() + rb")\b")
+_SERVES = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:" + "|".join(map(re.escape, v.LASTING)).encode() + rb")\b")
+_ENDLESS = re.compile(rb"\bwhile[ \t]*\(?(?:True|1)\)?[ \t]*:")
 _LASTING = re.compile(r"(?i)forever|polling|mainloop|consum|serve|listen|schedul|loop|watch|daemon|thread|worker|sleep|socket|grpc|run_app|subscribe|uvicorn|application|fastapi|flask|celery")
 """Calls of programs that do not end, or that others call."""
 
@@ -45,9 +38,15 @@ def is_batch(index: Index) -> bool:
 
     def search() -> bool:
         texts = [index.data(path) or b"" for path in index.modules.files if not is_aside(path)]
-        return any(_BATCH.search(text) for text in texts) and not any(_SERVES.search(text) or _POLLS.search(text) for text in texts)
+        return any(_BATCH.search(text) for text in texts) and not any(_SERVES.search(text) or _polls(text) for text in texts)
 
     return index.once(("batch",), search)
+
+
+def _polls(text: bytes) -> bool:
+    """Whether an endless loop comes before a call of `sleep`."""
+    loop = _ENDLESS.search(text)
+    return loop is not None and b"sleep(" in text[loop.end() :]
 
 
 def runs_as_script(index: Index, path: str, scope: Scope, depth: int = 3) -> bool:

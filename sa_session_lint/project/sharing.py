@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DEPTH = 4
 
 
-def uses(index: Index, function: Function, name: str, suspending: bool = False) -> bool:
+def uses(index: Index, function: Function, name: str, suspending: bool) -> bool:
     """Whether a function, or one that it hands `name` on to, calls a method of the session that goes by `name` there, outside of any lock; when `suspending`, one
     during which the event loop runs others."""
     return not (SUSPENDING if suspending else WORKING).isdisjoint(called_on(index, function, name))

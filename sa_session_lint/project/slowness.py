@@ -73,8 +73,8 @@ def takes_time(index: Index, call: Call, scope: Scope, path: str, frames: int = 
 
 def _external(index: Index, dotted: str, call: Call, scope: Scope, path: str) -> When | None:
     if dotted.rpartition(".")[2] == "sleep":
-        pause = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
-        if not isinstance(pause, Constant) or not isinstance(pause.value, (int, float)) or pause.value < 1:
+        pause = _pause(index, call, scope, path)
+        if pause is None or pause < 1:
             return None  # lets others run, or keeps to the pace that somebody asks for
     if dotted in {"smtplib.SMTP", "smtplib.SMTP_SSL"} and not call.arguments and not call.keywords:
         return None  # connects later
@@ -141,11 +141,17 @@ def is_passed(index: Index, place: Place) -> bool:
 def is_brief(index: Index, expression: Expression, scope: Scope, path: str) -> bool:
     """Whether what waits is a sleep of less than five seconds."""
     call = expression.value if isinstance(expression, Await) else expression
-    value = index.value(call.function, scope, path) if isinstance(call, Call) and call.arguments else UNKNOWN
+    value = index.value(call.function, scope, path) if isinstance(call, Call) else UNKNOWN
     if not isinstance(call, Call) or not isinstance(value, External) or value.dotted.rpartition(".")[2] != "sleep":
         return False
-    pause = index.value(call.arguments[0], scope, path)
-    return isinstance(pause, Constant) and isinstance(pause.value, (int, float)) and pause.value < 5
+    pause = _pause(index, call, scope, path)
+    return pause is not None and pause < 5
+
+
+def _pause(index: Index, call: Call, scope: Scope, path: str) -> float | None:
+    """How many seconds a sleep lasts, where that is a number."""
+    pause = index.value(call.arguments[0], scope, path) if call.arguments else UNKNOWN
+    return pause.value if isinstance(pause, Constant) and isinstance(pause.value, (int, float)) else None
 
 
 def is_long(index: Index, expression: Expression, scope: Scope, path: str, again: bool = True, frames: int = FRAMES) -> bool:

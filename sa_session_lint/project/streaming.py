@@ -81,7 +81,7 @@ def works_with(index: Index, function: Function, name: str, depth: int = 3) -> b
                 return True
             continue
         callee = index.value(call.function, scope, found.path) if depth else None
-        if isinstance(callee, Function) and any(works_with(index, callee, inner, depth - 1) or uses(index, callee, inner) for inner in handed_on(index, callee, call, name)):
+        if isinstance(callee, Function) and any(works_with(index, callee, inner, depth - 1) or uses(index, callee, inner, suspending=False) for inner in handed_on(index, callee, call, name)):
             return True
     return False
 

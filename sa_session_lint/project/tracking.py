@@ -176,9 +176,8 @@ class ProjectFacts:
         return None
 
     def call(self, place: Place) -> Call | None:
-        found = self.index.outline(place.path)
-        lowered = found.values.get(id(found.nodes[place.at])) if found is not None else None
-        return lowered[0] if lowered is not None and isinstance(lowered[0], Call) else None
+        there = self.index.call_at(place)
+        return there[2] if there is not None else None
 
     def suspends(self, sketch: Sketch) -> bool:
         scope = self.scope(sketch.function)
