@@ -147,11 +147,11 @@ class Blocks:
             return [way], []
         if kind == "nested":
             lost = raising or state.txn is INACTIVE
-            way.sweep(loc, "forget" if lost else "sql", at)  # what is pending is sent
+            way.sweep(loc, "undo" if lost else "sql", at)  # what is pending is sent
             failed = [way.copy()] if not raising and (state.pending or state.txn is INACTIVE) else []
             for each in failed:
                 each.update(loc, txn=CONN, blocks=blocks, poisoned=None, pending=False, unsaved=state.unsaved and before)
-                each.sweep(loc, "forget", at)
+                each.sweep(loc, "undo", at)
                 each.raising = "sql"
             txn = CONN if state.txn is INACTIVE or (state.txn is BEGUN and state.pending and not raising) else state.txn
             dropped = way.copy() if late else way  # with a savepoint begun by hand within, the end of the block takes along what was added late

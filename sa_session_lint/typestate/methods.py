@@ -235,7 +235,7 @@ class Methods:
                 back, raised = way.operate(loc, "sql" if way.state(loc).txn is INACTIVE else "flush", at)
                 return [(each, None) for each in back], by_sql(raised)
             if kind == "nested":
-                way.sweep(loc, "forget", at)
+                way.sweep(loc, "undo", at)
                 way.update(loc, txn=CONN if way.state(loc).txn is INACTIVE else way.state(loc).txn, poisoned=None, pending=False)
         return [(way, None)], []
 

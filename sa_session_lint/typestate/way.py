@@ -419,8 +419,10 @@ def swept(found: Object, event: str, at: Place) -> Object:
 
     "commit" and "expire" expire what is loaded, "keep" does not, "doubt" may; "rollback" expires it, and what was added since the last commit is transient again;
     "sql" may load again what had expired; "flush" may, and sends what was set; what was to "fail" may have sent what was pending; "close" detaches; after "forget" nobody
-    knows, after "delete" nobody ever will.
+    knows, after "delete" nobody ever will; a savepoint that is "undo"ne makes transient again what was added since it was set.
     """
+    if event == "undo":
+        event = "delete" if found.new else "forget"
     if found.pending is not None and event not in {"expire", "close"}:
         found = replace(found, pending=None, fetched=None)
     if event == "fail":
@@ -465,7 +467,7 @@ def uncopied(found: Object) -> Object:
 
 
 _NOTHING: frozenset[str] = frozenset()
-_PARTING = frozenset({"rollback", "close", "delete", "forget"})
+_PARTING = frozenset({"rollback", "close", "delete", "forget", "undo"})
 _EXPIRING = frozenset({"commit", "expire", "doubt", "rollback"})
 
 
@@ -473,6 +475,8 @@ def _after(before: tuple[str, ...], event: str) -> tuple[str, ...]:
     """The events, as far as they matter to an object that was there before the first."""
     if event in {"forget", "delete"}:
         return (event,)
+    if event == "undo":
+        return ("forget",)
     if event == "flush":
         event = "sql"
     if "forget" in before or "delete" in before or "close" in before or event in before:
